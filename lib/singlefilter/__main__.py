@@ -1,0 +1,5 @@
+import sys
+
+from singlefilter.run import main
+
+sys.exit(main())

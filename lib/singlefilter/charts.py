@@ -1,0 +1,269 @@
+"""Figures made of lines, points and intervals: curves, accuracy, statistics, the score board of the claims.
+
+Accuracies stand in the tables as fractions and are drawn in percent. `low` and `high` end 95 % intervals.
+"""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from singlefilter import drawing as look
+
+SPLITS = {"train": "-", "test": "--"}
+VERDICTS = {"supported": look.GREEN, "not supported": look.VERMILION, "undecided": look.FAINT}
+
+_ROW = 0.92  # inches of a claim
+_PLAIN = FuncFormatter(lambda value, _: f"{value:,.10g}")
+_QUANTITIES = ("N_c", "C_s", "n", "S", "X_internal", "X_external", "snr", "dprime")
+_INTERVALS = [f"{name}{end}" for name in _QUANTITIES for end in look.ENDS]
+_CLUSTERED = [f"{name}_clustered{end}" for name in ("N_c", "n") for end in look.ENDS]
+
+
+@look.draws("epoch", "split", "accuracy", "loss", "learning_rate", "seconds")
+def curves(table: pd.DataFrame) -> Figure:
+    """Accuracy and loss of the whole network by epoch, on training and test images; learning rate below."""
+    fig = look.canvas(5.2)
+    axes = fig.subplots(3, 1, sharex=True, height_ratios=(3, 3, 1.1))
+    marker = "o" if table["epoch"].nunique() <= 30 else None
+    for split, colour in (("train", look.BLUE), ("test", look.ORANGE)):
+        rows = table[table["split"] == split].sort_values("epoch")
+        drawn = {"color": colour, "linestyle": SPLITS[split], "marker": marker, "markersize": 3.5}
+        accuracy = rows[["epoch", "accuracy"]].dropna()
+        if accuracy.empty:
+            continue
+        last = f"{split}, last epoch {100 * accuracy['accuracy'].iloc[-1]:.1f} %"
+        axes[0].plot(accuracy["epoch"], 100 * accuracy["accuracy"], label=last, **drawn)
+        loss = rows[["epoch", "loss"]].dropna()
+        axes[1].plot(loss["epoch"], loss["loss"], label=split, **drawn)
+    rate = table[["epoch", "learning_rate"]].dropna().drop_duplicates("epoch").sort_values("epoch")
+    axes[2].plot(rate["epoch"], rate["learning_rate"], color=look.GREY, marker=marker, markersize=3)
+    axes[0].legend(loc="lower right")
+    axes[0].set(ylabel="accuracy (1 − error), %", ylim=(0, None))
+    axes[1].set(ylabel="cross-entropy, nats", ylim=(0, None))
+    axes[2].set(ylabel="learning\nrate", xlabel="epoch", ylim=(0, None))
+    axes[2].margins(x=0.02)
+    axes[2].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes[2].yaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
+    fig.align_ylabels(axes)
+    minutes = table.drop_duplicates("epoch")["seconds"].sum() / 60
+    epochs = table["epoch"].nunique()
+    note = f"One run, n = {epochs} epochs, {minutes:.1f} minutes. Train: augmented images, while learning."
+    return look.finish(fig, table, "Training the whole network", note, look.banner_for(table))
+
+
+@look.draws("cut", "layer", "filters", "positions", "head", "fan_in", "accuracy", "low", "high", "n")
+def accuracy_by_layer(table: pd.DataFrame) -> Figure:
+    """Test accuracy of a head on the frozen first layers, and the head's fan-in, which changes with depth.
+
+    With a column `labels` (their number K) the level of chance is drawn too. Source: section 2 of the method.
+    """
+    fig = look.canvas(4.3)
+    above, below = fig.subplots(2, 1, sharex=True, height_ratios=(3, 1.25))
+    heads = {
+        "flat": ("flat head: every position of the map", look.BLUE, "o", "-", -0.06),
+        "pooled": ("pooled head: map averaged to the size of the deepest", look.ORANGE, "s", "--", 0.06),
+    }
+    for head, (label, colour, marker, line, aside) in heads.items():
+        rows = table[table["head"] == head].sort_values("layer")
+        if rows.empty:
+            continue
+        drawn = {"color": colour, "marker": marker, "linestyle": line, "markersize": 4}
+        layer, percent = rows["layer"] + aside, 100 * rows[["accuracy", "low", "high"]]
+        bars = [percent["accuracy"] - percent["low"], percent["high"] - percent["accuracy"]]
+        above.errorbar(layer, percent["accuracy"], np.maximum(bars, 0), label=label, capsize=3.5, **drawn)
+        below.plot(layer, rows["fan_in"], **drawn)
+    if "labels" in table:
+        chance = 100 / table["labels"].iloc[0]
+        above.axhline(chance, color=look.FAINT, linestyle=":", label=f"chance, 1/K = {chance:.3g} %")
+    above.legend(loc="best")
+    above.set(ylabel="test accuracy, %", ylim=(0, None))
+    below.set_yscale("log", base=2)
+    below.yaxis.set_major_locator(LogLocator(base=2, numticks=6))
+    below.yaxis.set_major_formatter(_PLAIN)
+    below.yaxis.set_minor_locator(NullLocator())
+    below.set(ylabel="inputs of the head", xlabel="layer after which the network is cut")
+    _layers(below, table)
+    fig.align_ylabels()
+    note = (
+        f"n = {_numbers(table['n'])} test images a point; bars: 95 % intervals. Depth and the size of "
+        "a flat head change together (lower panel); pooled heads grow with the number of filters alone."
+    )
+    return look.finish(fig, table, "Accuracy of a head on the frozen first layers", note, look.banner_for(table))
+
+
+@look.draws("cut", "layer", "split", *_INTERVALS, "filters", "filters_with_cluster", *_CLUSTERED, "images")
+def statistics_by_layer(table: pd.DataFrame) -> Figure:
+    """Clusters, noise, SNR and field SNR by layer, measured on training and on test images.
+
+    Source: section 6 of the method.
+    """
+    fig = look.canvas(5.0, width=8.6)
+    grid = fig.add_gridspec(3, 3, height_ratios=(0.09, 1, 1))
+    key = fig.add_subplot(grid[0, :])
+    axes = np.array([[fig.add_subplot(grid[row, column]) for column in range(3)] for row in (1, 2)])
+    panels = [
+        (axes[0, 0], "clusters per filter, N_c", [("N_c", look.BLUE), ("N_c_clustered", look.CYAN)]),
+        (axes[0, 1], "labels per cluster, C_s", [("C_s", look.BLUE)]),
+        (axes[0, 2], "noise per filter, n (elements)", [("n", look.BLUE), ("n_clustered", look.CYAN)]),
+        (axes[1, 0], "SNR = S / X", [("snr", look.BLUE)]),
+        (axes[1, 1], "noise X, in filters", [("X_internal", look.PURPLE), ("X_external", look.GREEN)]),
+        (axes[1, 2], "field SNR, d' (no threshold)", [("dprime", look.BLUE)]),
+    ]
+    for ax, title, quantities in panels:
+        _by_layer(ax, table, quantities)
+        ax.set_title(title, loc="left")
+    names = {
+        "N_c_clustered": "N_c and n: only filters with a cluster",
+        "X_internal": "X: internal",
+        "X_external": "X: external",
+    }
+    colours = {name: colour for _, _, quantities in panels for name, colour in quantities}
+    keys = [Line2D([], [], color=look.INK, linestyle=line, label=f"{split} images") for split, line in SPLITS.items()]
+    keys += [Line2D([], [], color=colours[name], linewidth=3, label=label) for name, label in names.items()]
+    key.set_axis_off()
+    key.legend(handles=keys, loc="center left", ncols=len(keys), frameon=False, columnspacing=1.6, borderpad=0)
+    for ax in axes.flat:
+        _layers(ax, table)
+    for ax in axes[1]:
+        ax.set_xlabel("layer")
+    by_split = table.groupby("split", sort=False)["images"]
+    images = " and ".join(f"{_numbers(counts)} {split}" for split, counts in by_split)
+    note = (
+        f"n = {_numbers(table['filters'])} filters a layer, {images} images. Bands: 95 % intervals. "
+        "X internal: labels that share a cluster; X external: ones outside every cluster."
+    )
+    return look.finish(fig, table, "Clusters, noise and signal-to-noise ratio by layer", note, look.banner_for(table))
+
+
+@look.draws("claim", "statement", "statistic", "value", "low", "high", "n", "verdict")
+def claims(table: pd.DataFrame) -> Figure:
+    """The score board: a row for each claim and profile, with its statistic, interval and verdict."""
+    first = {claim: place for place, claim in enumerate(table["claim"].unique())}
+    rows = table.sort_values("claim", key=lambda ids: ids.map(first), kind="stable")
+    scales = {claim: _span(of[["value", "low", "high"]].to_numpy()) for claim, of in rows.groupby("claim")}
+    fig = look.canvas(_ROW * len(rows), width=9.4, layout="none")
+    before = None
+    for place, row in enumerate(rows.itertuples()):
+        text = look.box(fig, 0.12, place * _ROW, 9.16, _ROW)
+        scale = look.box(fig, 4.35, place * _ROW + 0.34, 2.45, 0.3)
+        if row.claim != before:
+            _words(text, 0, 0.06, row.claim, fontsize=12, fontweight="bold")
+            _words(text, 0.45, 0.08, look.fit(row.statement, 3.4, 8.5, 3), fontsize=8.5, linespacing=1.2)
+            text.axhline(1, color="0.85", linewidth=0.8)
+        before = row.claim
+        where = look.fit(f"{row.profile}: {row.data}, {row.network}", 3.6, 7, 1)
+        _words(text, 0.45, 0.66, where, fontsize=7, color=look.FAINT)
+        _words(text, 6.85, 0.3, _number(row.value), fontsize=10, fontweight="bold")
+        interval = f"[{_number(row.low)}, {_number(row.high)}]\nn = {_number(row.n)}"
+        _words(text, 6.85, 0.5, interval, fontsize=8, color="0.3", linespacing=1.25)
+        colour = VERDICTS.get(row.verdict, look.FAINT)
+        badge = {"boxstyle": "round,pad=0.45", "facecolor": colour, "edgecolor": "none"}
+        centred = {"ha": "center", "va": "center", "bbox": badge}
+        _words(text, 8.5, 0.49, row.verdict, fontsize=8.5, fontweight="bold", color="white", **centred)
+        scale.set_axis_on()
+        scale.axvline(0, color=look.FAINT, linestyle=":", linewidth=1)
+        scale.plot([row.low, row.high], [0, 0], color=colour, linewidth=3, alpha=0.6, solid_capstyle="butt")
+        scale.plot([row.value], [0], "o", color=colour, markersize=7)
+        scale.set(xlim=scales[row.claim], ylim=(-1, 1), yticks=[])
+        scale.set_title(look.fit(row.statistic, 2.45, 7.5, 2), fontsize=7.5, fontweight="normal", loc="left", pad=3)
+        scale.xaxis.set_major_locator(MaxNLocator(4))
+        scale.xaxis.set_major_formatter(_PLAIN)
+        scale.tick_params(labelsize=7, pad=1)
+    note = "A row: a claim in a profile, estimate (dot), 95 % interval (bar), n observations; dotted line: zero."
+    return look.finish(fig, rows, "The claims, measured", note, look.banner_for(table))
+
+
+def _by_layer(ax: Axes, table: pd.DataFrame, quantities: list[tuple[str, tuple]]) -> None:
+    """Lines with bands for each split; what an axis cannot show (infinite, zero on a log axis) as marks."""
+    values = table[[name + end for name, _ in quantities for end in look.ENDS]].to_numpy(float)
+    ends = values[np.isfinite(values) & (values > 0)]
+    logarithmic = bool(len(ends)) and ends.max() > 10 * ends.min() and quantities[0][0] in ("snr", "X_internal")
+    finite = values[np.isfinite(values)]
+    if logarithmic:
+        ax.set_yscale("log")
+        bottom, top = ends.min() / 1.5, ends.max() * 1.5
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 3) if top < 1000 * bottom else (1,)))
+        ax.yaxis.set_major_formatter(_PLAIN)
+        ax.yaxis.set_minor_locator(NullLocator())
+    else:
+        bottom, top = min(0.0, *finite, 0.0), 1.1 * max([*finite, 0.0]) or 1.0
+    ax.set_ylim(bottom, top)
+    notes = set()
+    for name, colour in quantities:
+        for split, line in SPLITS.items():
+            rows = table[table["split"] == split].sort_values("layer")
+            layer, value = rows["layer"].to_numpy(), rows[name].to_numpy(float)
+            low, high = (rows[name + end].to_numpy(float) for end in ("_low", "_high"))
+            shown = np.isfinite(value) & ((value > 0) | (not logarithmic))
+            style = {
+                "color": colour,
+                "linestyle": line,
+                "markerfacecolor": colour if split == "train" else "white",
+            }
+            ax.plot(
+                layer,
+                np.where(shown, value, np.nan),
+                marker="o",
+                markersize=3.5,
+                label=f"{name} {split}",
+                **style,
+            )
+            ax.fill_between(
+                layer, np.clip(low, bottom, top), np.clip(high, bottom, top), color=colour, alpha=0.15, lw=0
+            )
+            for beyond, marker, height, words in (
+                (value == np.inf, "^", 0.96, "▲ infinite: X = 0"),
+                ((value <= 0) & logarithmic, "v", 0.04, "▼ zero"),
+            ):
+                if beyond.any():
+                    where = ax.get_xaxis_transform()
+                    ax.plot(
+                        layer[beyond],
+                        np.full(beyond.sum(), height),
+                        marker,
+                        color=colour,
+                        transform=where,
+                        clip_on=False,
+                    )
+                    notes.add(words)
+    if notes:
+        ax.set_title("  ".join(sorted(notes)), loc="right", fontsize=7.5, fontweight="normal")
+
+
+def _layers(ax: Axes, table: pd.DataFrame) -> None:
+    layers = np.unique(table["layer"])
+    ax.xaxis.set_major_locator(FixedLocator(_some(layers, 14)))
+    ax.set_xlim(layers.min() - 0.5, layers.max() + 0.5)
+
+
+def _some(values: np.ndarray, most: int) -> np.ndarray:
+    """At most `most` of the values, the last one among them."""
+    return values[::-1][:: -(-len(values) // most)][::-1]
+
+
+def _span(values: np.ndarray) -> tuple[float, float]:
+    finite = [0.0, *values[np.isfinite(values)]]
+    room = 0.08 * (max(finite) - min(finite)) or 1.0
+    return min(finite) - room, max(finite) + room
+
+
+def _words(ax: Axes, right: float, down: float, text: str, **look_of_it) -> None:
+    """Text at a place in inches from the top left corner of the row of a claim."""
+    width = ax.get_position().width * ax.figure.get_figwidth()
+    at = {"x": right / width, "y": 1 - down / _ROW, "transform": ax.transAxes}
+    ax.text(**at, s=text, **{"va": "top", "color": look.INK, **look_of_it})
+
+
+def _number(value: float) -> str:
+    if pd.isna(value):
+        return "–"
+    return (f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}").replace("-", "−")
+
+
+def _numbers(values: pd.Series) -> str:
+    """`10,000` where all are the same, else `16–128`."""
+    low, high = values.min(), values.max()
+    return _number(low) if low == high else f"{_number(low)}–{_number(high)}"

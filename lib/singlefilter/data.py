@@ -1,0 +1,309 @@
+"""Data sets as uint8 tensors: embedded glyphs, image folders, and what torchvision can download.
+
+Everything that is not embedded is read from image folders, `data_dir/<name>/{train,test}/<label>/*.png|jpg|webp`.
+What torchvision downloads is laid out that way once, so there is a single way in.  Images are decoded once into the
+store and memory-mapped from there: a data set larger than memory is streamed by the operating system.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import joblib
+import numpy as np
+import torch
+from PIL import Image
+from torch.nn import functional
+from tqdm.auto import tqdm
+
+from singlefilter import glyphs, profiles, store
+
+TITLES = {
+    "glyphs": "embedded glyphs",
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "fashionmnist": "Fashion-MNIST",
+    "imagenet": "ImageNet",
+}
+_ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
+_DOWNLOADS = {"cifar10": "CIFAR10", "cifar100": "CIFAR100", "fashionmnist": "FashionMNIST"}
+_FOLDERS = {"train": ("train",), "test": ("test", "val")}
+
+
+class DataError(RuntimeError):
+    """Data that are missing or cannot be used; the message says what was looked for and what to do."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images of one split, in memory or memory-mapped.
+
+    images: uint8 `[images, channel, height, width]`; labels: int64 `[images]`, in ascending order when it comes
+    from `load`; names: one a label.
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != torch.uint8 or self.images.ndim != 4 or len(self.images) != len(self.labels):
+            raise ValueError(
+                f"a split has uint8 images [images, channel, height, width] and a label for each; these are "
+                f"{self.images.dtype} {tuple(self.images.shape)} with {len(self.labels)} labels"
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, device: torch.device) -> Split:
+        """The same split on a device."""
+        return Split(self.images.to(device), self.labels.to(device), self.names)
+
+
+def data_folder(given: str | Path | None = None) -> Path:
+    """Where data sets are looked for: as given, else `$SINGLEFILTER_DATA`, else `data/` in the project."""
+    return Path(given or os.environ.get("SINGLEFILTER_DATA") or store.project_root() / "data").expanduser().resolve()
+
+
+def load(config: profiles.Data, seed: int, data_dir: str | Path | None = None) -> dict[str, Split]:
+    """Splits `train` and `test` of a data set, decoded or drawn on the first call, from the store afterwards.
+
+    Raises `DataError` when a data set is not there and cannot be downloaded, when a file is no image, or when it has
+    fewer labels or images per label than asked for.
+    """
+    folder = stage(config, seed, data_dir)
+    names = tuple((folder / "names.txt").read_text().split("\n"))
+    splits = {}
+    for split in profiles.SPLITS:
+        images = np.load(folder / f"{split}_images.npy", mmap_mode="c")
+        splits[split] = Split(
+            torch.from_numpy(images), torch.from_numpy(np.load(folder / f"{split}_labels.npy")), names
+        )
+    return splits
+
+
+def stage(config: profiles.Data, seed: int, data_dir: str | Path | None = None) -> Path:
+    """Stage folder of a data set: `{train,test}_{images,labels}.npy` and `names.txt`."""
+    if config.name == "glyphs":
+        key = {"data": config, "seed": seed, "glyphs": store.file_checksum(Path(glyphs.__file__))}
+        return store.stage("data", key, lambda work: _draw_glyphs(config, seed, work))
+    root = find(config.name, data_dir) or download(config.name, data_dir)
+    files = {split: _list_images(_split_folder(root, split), config, split) for split in profiles.SPLITS}
+    if files["train"].keys() != files["test"].keys():
+        odd = sorted(files["train"].keys() ^ files["test"].keys())
+        raise DataError(f"{root}: these labels are in one of train and test only: {', '.join(odd[:5])}")
+    key = {"data": config, "seed": seed if config.labels else None, "files": _listing_digest(files, root)}
+    return store.stage("data", key, lambda work: _decode(files, config, seed, work))
+
+
+def find(name: str, data_dir: str | Path | None = None) -> Path | None:
+    """Folder of a data set that is there as image folders, or None."""
+    root = data_folder(data_dir) / name
+    return root if all(_split_folder(root, split) for split in profiles.SPLITS) else None
+
+
+def how_to_get(name: str, data_dir: str | Path | None = None) -> str:
+    """What a reader who lacks this data set has to do, in one sentence or two."""
+    layout = f"{data_folder(data_dir) / name}/{{train,test}}/<label>/*.png (or jpg, webp)"
+    if name in _DOWNLOADS:
+        return f"{TITLES[name]} is downloaded on first use where there is a network; or lay it out as {layout}"
+    return f"{TITLES[name]} cannot be downloaded freely: request it from its makers and lay it out as {layout}"
+
+
+def download(name: str, data_dir: str | Path | None = None) -> Path:
+    """Download a data set through torchvision (checksums verified) and lay it out as image folders."""
+    root = data_folder(data_dir)
+    if name not in _DOWNLOADS:
+        raise DataError(f"{TITLES[name]} is not in {root / name}. {how_to_get(name, root)}.")
+    import torchvision
+
+    log = logging.getLogger(__name__)
+    log.warning("%s is not in %s: downloading it", TITLES[name], root / name)
+    maker = getattr(torchvision.datasets, _DOWNLOADS[name])
+    try:
+        sets = {split: maker(root / "downloads", train=split == "train", download=True) for split in profiles.SPLITS}
+    except (OSError, RuntimeError) as error:
+        raise DataError(
+            f"{TITLES[name]} was looked for in {root / name} and could not be downloaded ({error}). "
+            f"{how_to_get(name, root)}. Or use --profile quick, which needs no download."
+        ) from error
+    target = root / name
+    for split, images in sets.items():
+        _lay_out(images, target / f".{split}.partial", split)
+    for split in profiles.SPLITS:
+        os.replace(target / f".{split}.partial", target / split)
+    return target
+
+
+def sample(name: str, count: int, seed: int, data_dir: str | Path | None = None) -> list[tuple[str, str, np.ndarray]]:
+    """A few test images with different labels, without decoding the rest: (label, file, uint8 `[3, H, W]`).
+
+    Raises `DataError` when the data set is not there; nothing is downloaded for it.
+    """
+    rng = np.random.default_rng(seed)
+    if name == "glyphs":
+        images, labels, names = glyphs.render(max(count * 4, 3), 1, "test", seed)
+        return [(names[labels[i]], "", images[i]) for i in sorted(rng.choice(len(labels), count, replace=False))]
+    root = find(name, data_dir)
+    if root is None:
+        raise DataError(how_to_get(name, data_dir))
+    folders = _label_folders(_split_folder(root, "test"))
+    chosen = sorted(rng.choice(len(folders), min(count, len(folders)), replace=False))
+    images = []
+    for folder in (folders[i] for i in chosen):
+        file = rng.choice(sorted(path for path in folder.iterdir() if path.suffix.lower() in _ENDINGS))
+        images.append((folder.name, file.name, _read_image(file, None)))
+    return images
+
+
+def to_input(images: torch.Tensor) -> torch.Tensor:
+    """Pixels from 0..255 to [-1, 1] by 2x - 1: uint8 to float32, any shape. Source: section 1."""
+    return images.float().mul_(2 / 255).sub_(1)
+
+
+def augment(
+    images: torch.Tensor, down: torch.Tensor, right: torch.Tensor, mirror: torch.Tensor, margin: int
+) -> torch.Tensor:
+    """Shift each image with black fill and mirror some, all of a batch at once, on the images' device.
+
+    images: uint8 `[images, channel, height, width]`; down, right: int64 `[images]`, pixels from -margin to margin;
+    mirror: bool `[images]`, applied before the shift.  Returns the same shape, channels last in memory.
+    Source: section 1.
+    """
+    height, width = images.shape[-2:]
+    padded = functional.pad(images, (margin,) * 4).permute(0, 2, 3, 1)
+    device = images.device
+    rows = torch.arange(height, device=device) + margin - down[:, None]
+    columns = torch.arange(width, device=device) + margin - right[:, None]
+    columns = torch.where(mirror[:, None], width + 2 * margin - 1 - columns, columns)
+    index = torch.arange(len(images), device=device)[:, None, None]
+    return padded[index, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def batches(
+    split: Split, batch: int, *, seed: int, epoch: int, shift: int = 0, flip: bool = False
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """One epoch in random order: float32 images in [-1, 1] `[batch, channel, height, width]` and labels int64.
+
+    Everything random is drawn beforehand from (seed, epoch) on the CPU, so an epoch is the same on every device and
+    after a resume.  A last batch of a single image is left out: batch norm cannot train on it.
+    """
+    if batch < 1:
+        raise ValueError(f"a batch has at least one image, {batch} given")
+    count, device = len(split), split.images.device
+    generator = torch.Generator().manual_seed(mix(seed, epoch))
+    order = torch.randperm(count, generator=generator)
+    down, right = torch.randint(-shift, shift + 1, (2, count), generator=generator)
+    mirror = torch.rand(count, generator=generator) < (0.5 if flip else 0.0)
+    order, down, right, mirror = (tensor.to(device) for tensor in (order, down, right, mirror))
+    for start in range(0, count - 1 if count > 1 else 1, batch):
+        chosen = order[start : start + batch]
+        images = split.images[chosen]
+        if shift or flip:
+            part = slice(start, start + batch)
+            images = augment(images, down[part], right[part], mirror[part], shift)
+        yield to_input(images), split.labels[chosen]
+
+
+def mix(*numbers: int) -> int:
+    """A 63-bit seed from several numbers, the same on every machine."""
+    return int.from_bytes(hashlib.sha256(repr(numbers).encode()).digest()[:8], "big") >> 1
+
+
+def _draw_glyphs(config: profiles.Data, seed: int, work: Path) -> None:
+    for split, per_label in (("train", config.train_per_label), ("test", config.test_per_label)):
+        images, labels, names = glyphs.render(config.labels, per_label, split, seed)
+        np.save(work / f"{split}_images.npy", images)
+        np.save(work / f"{split}_labels.npy", labels)
+    (work / "names.txt").write_text("\n".join(names))
+
+
+def _split_folder(root: Path, split: str) -> Path | None:
+    return next((root / name for name in _FOLDERS[split] if (root / name).is_dir()), None)
+
+
+def _label_folders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _list_images(folder: Path, config: profiles.Data, split: str) -> dict[str, list[Path]]:
+    """Image files of each label, sorted by name, as many as asked for; label names in ascending order."""
+    wanted = config.train_per_label if split == "train" else config.test_per_label
+    files = {}
+    for label in _label_folders(folder):
+        images = sorted(path for path in label.iterdir() if path.suffix.lower() in _ENDINGS)
+        if len(images) < (wanted or 1):
+            raise DataError(f"{label}: {len(images)} images, {wanted or 'at least one'} wanted ({split}_per_label)")
+        files[label.name] = images[:wanted]
+    if len(files) < max(2, config.labels or 2):
+        raise DataError(f"{folder}: {len(files)} label folders, {config.labels or 'at least 2'} wanted")
+    return files
+
+
+def _listing_digest(files: dict[str, dict[str, list[Path]]], root: Path) -> str:
+    """What tells one state of the folders from another without reading them: names, sizes, times."""
+    digest = hashlib.sha256(str(root).encode())
+    for split in files.values():
+        for paths in split.values():
+            for path in paths:
+                status = path.stat()
+                digest.update(f"{path.relative_to(root)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def _decode(files: dict[str, dict[str, list[Path]]], config: profiles.Data, seed: int, work: Path) -> None:
+    names = sorted(files["train"])
+    if config.labels:
+        chosen = np.random.default_rng(seed).choice(len(names), config.labels, replace=False)
+        names = [names[i] for i in sorted(chosen)]
+    for split, by_label in files.items():
+        paths = [path for name in names for path in by_label[name]]
+        labels = np.repeat(np.arange(len(names)), [len(by_label[name]) for name in names])
+        target, size = work / f"{split}_images.npy", config.image_size
+        np.lib.format.open_memmap(target, "w+", np.uint8, (len(paths), 3, size, size)).flush()
+        chunks = range(0, len(paths), 1000)
+        joblib.Parallel(n_jobs=-1)(
+            joblib.delayed(_decode_chunk)(target, start, paths[start : start + 1000], size)
+            for start in tqdm(chunks, desc=f"decoding {split} images (thousands)", disable=len(chunks) < 5)
+        )
+        np.save(work / f"{split}_labels.npy", labels.astype(np.int64))
+    (work / "names.txt").write_text("\n".join(names))
+
+
+def _decode_chunk(target: Path, start: int, paths: list[Path], size: int) -> None:
+    images = np.load(target, mmap_mode="r+")
+    for offset, path in enumerate(paths):
+        images[start + offset] = _read_image(path, size)
+    images.flush()
+
+
+def _read_image(path: Path, size: int | None) -> np.ndarray:
+    """One image, uint8 `[3, H, W]`; with a size, its shorter side scaled to it and the middle cut out."""
+    try:
+        with Image.open(path) as image:
+            picture = image.convert("RGB")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} is not a readable image ({error}); replace or remove it") from error
+    if size is not None and picture.size != (size, size):
+        scale = size / min(picture.size)
+        wide, high = (max(size, round(side * scale)) for side in picture.size)
+        picture = picture.resize((wide, high), Image.Resampling.BILINEAR)
+        left, top = (wide - size) // 2, (high - size) // 2
+        picture = picture.crop((left, top, left + size, top + size))
+    return np.asarray(picture).transpose(2, 0, 1)
+
+
+def _lay_out(images, folder: Path, split: str) -> None:
+    """Write a torchvision data set as PNG files, one folder a label; file names tell the original index."""
+    folders = [folder / re.sub(r"[^\w.-]+", "_", name) for name in images.classes]
+    for path in folders:
+        path.mkdir(parents=True, exist_ok=True)
+    for index, (image, label) in enumerate(tqdm(images, desc=f"writing {split} images")):
+        image.save(folders[label] / f"{index:05d}.png")

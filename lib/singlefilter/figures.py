@@ -1,0 +1,107 @@
+"""Every figure by name: a tidy table in, a `matplotlib.figure.Figure` out; its files, and drawing them again.
+
+A figure is three files of one name in one folder: the table (.csv) and its drawings (.png, .svg). The drawings
+are made from the table as read back from its file, so drawing again later gives the same bytes.
+"""
+
+import io
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from singlefilter import store
+from singlefilter.charts import accuracy_by_layer, claims, curves, statistics_by_layer
+from singlefilter.drawing import TEXT, TableError, decode_png, encode_png, require, style
+from singlefilter.pictures import cluster_images, one_filter, samples
+
+__all__ = ["FIGURES", "TableError", "decode_png", "encode_png", "publish", "read_table", "redraw"]
+
+FIGURES: dict[str, Callable[[pd.DataFrame], Figure]] = {
+    "samples": samples,
+    "curves": curves,
+    "accuracy_by_layer": accuracy_by_layer,
+    "one_filter": one_filter,
+    "cluster_images": cluster_images,
+    "statistics_by_layer": statistics_by_layer,
+    "claims": claims,
+}
+
+
+def publish(name: str, table: pd.DataFrame, folder: Path | str) -> Figure:
+    """Write `folder/name.csv`, `.png` (200 dpi) and `.svg`; the figure, drawn from the written table.
+
+    Each file is replaced as a whole or not at all. Raises `TableError` (a `ValueError`) for an unknown name
+    and for a table without rows or without a column that the figure needs, nothing being written then, and
+    `OSError` where a file cannot be written.
+    """
+    draw = _figure(name)
+    require(table, draw.columns, f"The table of figure '{name}'")
+    path = Path(folder) / f"{name}.csv"
+    flags = {column: int for column in table.columns if table[column].dtype == bool}
+    _write(path, table.astype(flags).to_csv(index=False, lineterminator="\n").encode("utf-8"))
+    return _draw(path)[0]
+
+
+def redraw(folder: Path | str, names: Iterable[str] | None = None) -> list[Path]:
+    """Draw the figures of a folder again from their tables alone; the paths of the drawings written.
+
+    `names` chooses figures; left out, every .csv of the folder is drawn. Before anything is drawn, `TableError`
+    is raised for a name or a table that is no figure's and for a table that is not there.
+    """
+    folder = Path(folder)
+    there = sorted(path.stem for path in folder.glob("*.csv"))
+    if not there:
+        raise TableError(f"No tables (.csv) to draw from in {folder}. Run a profile first; it writes them.")
+    chosen = there if names is None else list(names)
+    for name in chosen:
+        _figure(name)
+        if name not in there:
+            raise TableError(f"No table {folder / name}.csv. Tables in this folder: {', '.join(there)}.")
+    return [path for name in chosen for path in _draw(folder / f"{name}.csv")[1]]
+
+
+def read_table(path: Path | str) -> pd.DataFrame:
+    """A figure's table from its file: text stays text, an empty number is NaN."""
+    try:
+        table = pd.read_csv(path, encoding="utf-8", dtype=str, na_filter=False)
+    except pd.errors.EmptyDataError as error:
+        raise TableError(f"{path} is empty. Write the table again by running the stage that makes it.") from error
+    return table.assign(**{name: _numbers(table[name]) for name in table.columns if name not in TEXT})
+
+
+def _numbers(column: pd.Series) -> pd.Series:
+    """Whole numbers or else floats; text where neither. Python's reading of a float is exact."""
+    for kind in (int, float):
+        try:
+            return pd.Series([kind(text or "nan") for text in column], index=column.index)
+        except ValueError:
+            continue
+    return column
+
+
+def _figure(name: str) -> Callable[[pd.DataFrame], Figure]:
+    if name not in FIGURES:
+        raise TableError(f"There is no figure '{name}'. Figures: {', '.join(FIGURES)}.")
+    return FIGURES[name]
+
+
+def _draw(path: Path) -> tuple[Figure, list[Path]]:
+    draw = _figure(path.stem)
+    table = read_table(path)
+    require(table, draw.columns, str(path))
+    fig = draw(table)
+    # No dates and no versions in the files: the same table gives the same bytes.
+    without = {".png": {"Software": None}, ".svg": {"Date": None, "Creator": None}}
+    for ending, metadata in without.items():
+        drawing = io.BytesIO()
+        with style():
+            fig.savefig(drawing, format=ending[1:], dpi=200, metadata=metadata)
+        _write(path.with_suffix(ending), drawing.getvalue())
+    return fig, [path.with_suffix(ending) for ending in without]
+
+
+def _write(path: Path, content: bytes) -> None:
+    with store.atomic_file(path) as temporary:
+        temporary.write_bytes(content)

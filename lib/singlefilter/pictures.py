@@ -1,0 +1,227 @@
+"""Figures made of images and matrices: samples, one filter from field to clusters, images of its clusters."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from singlefilter import drawing as look
+
+NOISE = (0.35, 0.35, 0.35)
+# Grey is kept for noise; a cluster keeps its colour from one figure to the next.
+CLUSTERS = [
+    look.BLUE,
+    look.ORANGE,
+    look.GREEN,
+    look.VERMILION,
+    look.PURPLE,
+    look.CYAN,
+    look.BROWN,
+    look.PINK,
+    look.YELLOW,
+]
+
+_IMAGES = 8  # in a row
+_CELL = 0.88  # inches from one image to the next
+
+
+@look.draws("panel", "title", "position", "label", "source", "png", "note", common=("profile",))
+def samples(table: pd.DataFrame) -> Figure:
+    """Eight images with different labels of each data set, a panel each; a missing one says how to get it."""
+    panels = [(name, rows.sort_values("position")) for name, rows in table.groupby("panel", sort=True)]
+    pitch = _CELL + 0.66
+    fig = look.canvas(pitch * len(panels) - 0.05, layout="none")
+    for number, (name, rows) in enumerate(panels):
+        top = number * pitch
+        heading = look.box(fig, 0.12, top, look.WIDTH - 0.24, 0.24)
+        heading.text(0, 0.5, f"({name}) {rows['title'].iloc[0]}", va="center", fontsize=9.5, fontweight="bold")
+        there = rows[rows["png"] != ""].head(_IMAGES)
+        for place, row in enumerate(there.itertuples()):
+            _labelled(
+                look.box(fig, 0.32 + place * _CELL, top + 0.28, _CELL - 0.08, _CELL - 0.08),
+                row.png,
+                row.label,
+            )
+        if there.empty:
+            note = look.box(fig, 0.32, top + 0.28, _IMAGES * _CELL - 0.08, _CELL + 0.12)
+            frame = Rectangle(
+                (0, 0), 1, 1, facecolor="0.96", edgecolor="0.7", linestyle="--", transform=note.transAxes
+            )
+            note.add_patch(frame)
+            words = look.fit(" ".join(rows["note"]), _IMAGES * _CELL - 0.5, 9, 5)
+            note.text(0.5, 0.5, words, ha="center", va="center", fontsize=9, color=look.INK, linespacing=1.35)
+    counts = ", ".join(f"n = {(rows['png'] != '').sum()} in ({name})" for name, rows in panels)
+    caption = table[["profile"]]
+    return look.finish(fig, caption, "What the networks look at", f"Images as they are stored, magnified; {counts}.")
+
+
+@look.draws(
+    *(
+        "cut",
+        "layer",
+        "filter",
+        "true_index",
+        "out_index",
+        "true_label",
+        "out_label",
+        "field",
+        "relative",
+        "clipped",
+    ),
+    *("cluster", "true_position", "out_position", "threshold"),
+)
+def one_filter(table: pd.DataFrame) -> Figure:
+    """Filters from field matrix to clusters: field, what is above the threshold, labels put in cluster order.
+
+    Source: sections 3 to 5 of the method.
+    """
+    filters = [rows for _, rows in table.groupby(["cut", "filter"], sort=False)]
+    fig = look.canvas(2.5 * len(filters) + 0.3, width=10.6)
+    axes = fig.subplots(len(filters), 4, squeeze=False)
+    threshold = table["threshold"].iloc[0]
+    for (field, clipped, permuted, words), rows in zip(axes, filters, strict=True):
+        size = int(rows["true_index"].max()) + 1
+        shown = _matrix(rows, "relative", size, np.nan)
+        drawn = field.imshow(shown, cmap="vlag", vmin=-1, vmax=1, interpolation="none")
+        bar = fig.colorbar(
+            drawn, ax=field, extend="min" if np.nanmin(shown) < -1 else "neither", fraction=0.05, pad=0.02
+        )
+        bar.set_ticks([-1, 0, threshold, 1], labels=["−1", "0", f"{threshold:g}", "1"])
+        bar.ax.axhline(threshold, color=look.INK, linewidth=1)
+        bar.ax.tick_params(labelsize=7)
+        clipped.imshow(_matrix(rows, "clipped", size, 0), cmap="Greys", vmin=0, vmax=1, interpolation="none")
+        clipped.plot([-0.5, size - 0.5], [-0.5, size - 0.5], color=look.ORANGE, linewidth=0.6, alpha=0.8)
+        _in_cluster_order(permuted, rows, size)
+        _names(words, rows)
+        names = rows.drop_duplicates("true_index").set_index("true_index")["true_label"]
+        order = rows.drop_duplicates("true_position").set_index("true_position")["true_label"]
+        for ax, labels in ((field, names), (clipped, names), (permuted, order)):
+            _name_labels(ax, labels, size)
+        where = f"layer {rows['layer'].iloc[0]} ({rows['cut'].iloc[0]}), filter {rows['filter'].iloc[0]}"
+        field.set_ylabel(f"{where}\n\ntrue label")
+    titles = (
+        "field / its largest element",
+        f"clipped: above {threshold:g}",
+        "labels in cluster order",
+        "clusters by name",
+    )
+    for ax, title in zip(axes[0], titles, strict=True):
+        ax.set_title(title, loc="left")
+    for ax in axes[-1, :3]:
+        ax.set_xlabel("output unit")
+    note = (
+        f"n = {len(filters)} filter{'s' * (len(filters) > 1)}, K = {size} labels. Colours: ones inside the "
+        "square of a cluster; dark grey: noise, the ones outside every square. Order: largest cluster first, "
+        "labels in no cluster last."
+    )
+    return look.finish(fig, table, "From the fields of a single filter to its clusters", note, look.banner_for(table))
+
+
+@look.draws("cut", "layer", "filter", "cluster", "label", "png")
+def cluster_images(table: pd.DataFrame) -> Figure:
+    """Images of the labels of each cluster of a filter, a row each; cluster -1: labels in no cluster."""
+    groups = list(table.groupby(["cut", "filter", "cluster"], sort=False))
+    aside, pitch = 1.25, _CELL + 0.36
+    fig = look.canvas(pitch * len(groups), width=aside + _IMAGES * _CELL + 0.2, layout="none")
+    for number, ((cut, which, cluster), rows) in enumerate(groups):
+        top = number * pitch
+        labels = rows["label"].nunique()
+        name = f"cluster {cluster}" if cluster >= 0 else "in no cluster"
+        words = f"{cut}, filter {which}\n{labels} label{'s' * (labels != 1)}"
+        heading = look.box(fig, 0.12, top, aside - 0.2, _CELL - 0.08)
+        heading.add_patch(Rectangle((0, 0), 0.05, 1, color=_colour(cluster), transform=heading.transAxes))
+        heading.text(0.13, 0.62, name, fontsize=9, fontweight="bold", va="bottom")
+        heading.text(0.13, 0.54, look.fit(cut, aside, 7, 1) + words[len(cut) :], fontsize=7, color="0.3", va="top")
+        # One image of each label before a second one of any.
+        turn = rows.groupby("label", sort=False).cumcount()
+        for place, row in enumerate(rows.loc[turn.sort_values(kind="stable").index].head(_IMAGES).itertuples()):
+            _labelled(look.box(fig, aside + place * _CELL, top, _CELL - 0.08, _CELL - 0.08), row.png, row.label)
+    shown = sum(min(len(rows), _IMAGES) for _, rows in groups)
+    note = f"n = {shown} images, at most {_IMAGES} a row, those of every label first."
+    return look.finish(fig, table, "What the clusters of a filter stand for", note, look.banner_for(table))
+
+
+def _labelled(ax: Axes, png: str, label: str) -> None:
+    look.picture(ax, png)
+    words = look.fit(look.spoken(label), _CELL, 7, 2)
+    points = 7 if len(words) > 1 else 9
+    at = {"transform": ax.transAxes, "ha": "center", "va": "baseline"}
+    ax.text(0.5, -0.15, words, fontsize=points, color=look.INK, linespacing=1.05, **at)
+
+
+def _colour(cluster: int) -> tuple[float, float, float]:
+    return CLUSTERS[cluster % len(CLUSTERS)] if cluster >= 0 else NOISE
+
+
+def _matrix(rows: pd.DataFrame, column: str, size: int, missing: float) -> np.ndarray:
+    matrix = np.full((size, size), missing, dtype=float)
+    matrix[rows["true_index"], rows["out_index"]] = rows[column]
+    return matrix
+
+
+def _clusters(rows: pd.DataFrame) -> Iterator[tuple[int, pd.DataFrame]]:
+    """Number and diagonal elements of each cluster, in display order."""
+    diagonal = rows[(rows["true_index"] == rows["out_index"]) & (rows["cluster"] >= 0)].sort_values("true_position")
+    yield from diagonal.groupby("cluster", sort=False)
+
+
+def _in_cluster_order(ax: Axes, rows: pd.DataFrame, size: int) -> None:
+    image = np.ones((size, size, 3))
+    for row in rows[rows["clipped"] == 1].itertuples():
+        image[row.true_position, row.out_position] = _colour(row.cluster)
+    ax.imshow(image, interpolation="none")
+    for cluster, members in _clusters(rows):
+        first, count = members["true_position"].min() - 0.5, len(members)
+        ax.add_patch(Rectangle((first, first), count, count, fill=False, edgecolor=_colour(cluster), linewidth=1.2))
+
+
+def _names(ax: Axes, rows: pd.DataFrame) -> None:
+    """The labels of each cluster beside its colour, as many clusters as there is room for."""
+    ax.set_axis_off()
+    ax.set_box_aspect(1)
+    room, line, y = 20, 1 / 21, 0.99
+    clusters = list(_clusters(rows))
+    for number, (cluster, members) in enumerate(clusters):
+        words = look.fit(f"{cluster}: {', '.join(map(look.spoken, members['true_label']))}", 2.15, 7, 4)
+        left = len(clusters) - number
+        if words.count("\n") + 1 + (left > 1) > room - 1:
+            ax.text(0.0, y, f"and {left} more", transform=ax.transAxes, fontsize=7, va="top", in_layout=False)
+            y -= line
+            break
+        _entry(ax, y, _colour(cluster), words)
+        room -= words.count("\n") + 1
+        y -= line * (words.count("\n") + 1.25)
+    noise = int(((rows["clipped"] == 1) & (rows["cluster"] < 0)).sum())
+    _entry(ax, y, NOISE, f"noise: {noise} element{'s' * (noise != 1)}")
+
+
+def _entry(ax: Axes, y: float, colour: tuple, words: str) -> None:
+    ax.text(0.0, y, "■", transform=ax.transAxes, color=colour, fontsize=9, va="top", in_layout=False)
+    ax.text(
+        0.075,
+        y,
+        words,
+        transform=ax.transAxes,
+        fontsize=7,
+        va="top",
+        color=look.INK,
+        in_layout=False,
+        linespacing=1.15,
+    )
+
+
+def _name_labels(ax: Axes, labels: pd.Series, size: int) -> None:
+    """Names on the axes where they can be read, else numbers."""
+    ax.grid(False)
+    ax.tick_params(labelsize=7)
+    if size > 16:
+        ax.set_xticks(ticks := [*range(0, size, 20 if size > 50 else 5)])
+        ax.set_yticks(ticks)
+        return
+    names = [look.fit(look.spoken(labels.get(place, "")), 0.7, 7, 1) for place in range(size)]
+    upright = max(map(len, names)) > 2
+    ax.set_xticks(range(size), names, rotation=90 if upright else 0)
+    ax.set_yticks(range(size), names)

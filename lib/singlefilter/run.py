@@ -1,0 +1,190 @@
+"""The command line: stages, notebooks through papermill, figures from their tables."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import math
+import sys
+import time
+from pathlib import Path
+
+from singlefilter import __version__, data, environment, figures, profiles, stages, store, training
+
+EXIT_PAUSED = 75  # EX_TEMPFAIL: not a failure, run it again
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; returns the exit status: 0 done, 1 failed, 2 wrong use, 75 paused by --minutes."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except training.Paused as pause:
+        print(pause)
+        return EXIT_PAUSED
+    except (profiles.ProfileError, UsageError) as error:
+        print(f"singlefilter: {error}", file=sys.stderr)
+        return 2
+    except (data.DataError, training.Diverged, figures.TableError, NotebookFailed) as error:
+        print(f"singlefilter: {error}", file=sys.stderr)
+        return 1
+
+
+class UsageError(ValueError):
+    """The command was asked for something that is not there."""
+
+
+class NotebookFailed(RuntimeError):
+    """A notebook raised an error; the message says which, where, and where its copy is."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m singlefilter",
+        description="Train a network, cut it after each layer, look at it through one filter at a time.",
+    )
+    parser.add_argument("--version", action="version", version=f"singlefilter {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, function, help_: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=help_, description=help_)
+        added.set_defaults(command=function)
+        return added
+
+    everything = command("all", _all, "run every notebook of a profile, with the stages they need, to every figure")
+    run = command("run", _run, "run the stages of a profile without notebooks; what is there is reused")
+    draw = command("figures", _figures, "draw every figure of a profile again from its saved table alone")
+    command("check", _check, "check that the packages fit together")
+
+    for added in (everything, run, draw):
+        added.add_argument("--profile", default="quick", help="a profile's name, or a YAML file (default: quick)")
+    for added in (everything, run):
+        added.add_argument("--data-dir", type=_folder, help="folder of the data sets (default: data/ in the project)")
+        added.add_argument("--fresh", action="store_true", help="forget what was trained and measured before")
+    everything.add_argument("--only", metavar="NN", help="one notebook by its number, with the stages it needs")
+    run.add_argument(
+        "--stages",
+        default=",".join(stages.NAMES),
+        metavar="A,B",
+        help=f"among {','.join(stages.NAMES)} (default: all)",
+    )
+    run.add_argument("--minutes", type=_minutes, default=math.inf, help="pause at the first epoch's end after this")
+    return parser
+
+
+def _all(options: argparse.Namespace) -> int:
+    profile = profiles.load(options.profile)
+    chosen = notebooks(options.only)
+    if options.fresh:
+        _forget(stages.Run(profile, options.data_dir))
+    for notebook in chosen:
+        execute(notebook, options.profile, profile.name, options.data_dir)
+    _name_figures(profile.name)
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    wanted = options.stages.split(",")
+    if unknown := [name for name in wanted if name not in stages.NAMES]:
+        raise UsageError(f"--stages: no stage named {', '.join(unknown)}; there are {', '.join(stages.NAMES)}")
+    run = stages.Run(profiles.load(options.profile), options.data_dir, time.monotonic() + options.minutes * 60)
+    if options.fresh:
+        _forget(run)
+    stages.complete(run, max(wanted, key=stages.NAMES.index))
+    for name, folder in stages.folders(run).items():
+        if store.is_complete(folder):
+            print(f"{name}: {folder}, {store.manifest(folder)['seconds']:.0f} s")
+    return 0
+
+
+def _figures(options: argparse.Namespace) -> int:
+    folder = figures_folder(profiles.load(options.profile).name)
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is not there yet: run the profile first")
+    for path in figures.redraw(folder):
+        print(path)
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    return environment.main([])
+
+
+def figures_folder(profile: str) -> Path:
+    """Folder of a profile's figures and tables."""
+    return store.project_root() / "figures" / profile
+
+
+def notebooks(only: str | None = None) -> list[Path]:
+    """The numbered notebooks in order, or the one of a number. Raises `UsageError` when there is none."""
+    found = sorted((store.project_root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    chosen = [path for path in found if only is None or path.name[:2] == only.zfill(2)]
+    if not chosen:
+        numbers = ", ".join(path.name[:2] for path in found) or "none"
+        raise UsageError(
+            f"--only {only}: no such notebook; there are {numbers} in {store.project_root() / 'notebooks'}"
+        )
+    return chosen
+
+
+def execute(notebook: Path, profile: str, name: str, data_dir: Path | None) -> Path:
+    """Run a notebook through papermill into `build/<profile>/`, and its HTML beside it.
+
+    Raises `NotebookFailed` with the error of the cell that failed; the copy up to there is kept.
+    """
+    import papermill
+    from nbconvert import HTMLExporter
+
+    target = store.project_root() / "build" / name / notebook.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    print(f"{notebook.stem} ...", end=" ", flush=True)
+    start = time.perf_counter()
+    parameters = {"profile": str(Path(profile).resolve()) if profile.endswith((".yaml", ".yml")) else profile}
+    if data_dir is not None:
+        parameters["data_dir"] = str(data_dir)
+    try:
+        papermill.execute_notebook(
+            notebook, target, parameters, kernel_name="python3", cwd=notebook.parent, progress_bar=False
+        )
+    except papermill.PapermillExecutionError as error:
+        print("failed", flush=True)
+        raise NotebookFailed(
+            f"{notebook.name}: {error.ename}: {error.evalue}\n(executed up to there: {target})"
+        ) from error
+    html, _ = HTMLExporter().from_filename(str(target))
+    with store.atomic_file(target.with_suffix(".html")) as temporary:
+        temporary.write_text(html)
+    print(f"{time.perf_counter() - start:.0f} s", flush=True)
+    return target
+
+
+def _forget(run: stages.Run) -> None:
+    for name in stages.forget(run):
+        print(f"forgotten: {name}")
+
+
+def _name_figures(profile: str) -> None:
+    folder = figures_folder(profile)
+    drawn = sorted(folder.glob("*.png"))
+    print(f"\n{len(drawn)} figures in {folder} (.png, .svg, and the .csv each is drawn from):")
+    for path in drawn:
+        print(f"  {path.name}")
+    print(f"executed notebooks and their HTML: {store.project_root() / 'build' / profile}")
+
+
+def _folder(text: str) -> Path:
+    path = Path(text).expanduser()
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{path} is no folder")
+    return path.resolve()
+
+
+def _minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = 0
+    if not minutes > 0:
+        raise argparse.ArgumentTypeError(f"{text}: minutes are a number above 0")
+    return minutes

@@ -1,0 +1,190 @@
+"""The stages of a profile: data -> network -> heads -> measurement, each done once and kept in the store.
+
+Every function here returns at once when its stage is complete, and otherwise does the stages before it too.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from singlefilter import data, fields, models, profiles, store, training
+from singlefilter import heads as heads_
+
+NAMES = ("data", "train", "heads", "measure")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A profile on its way through the stages: where its data are, and when (`time.monotonic`) to pause."""
+
+    profile: profiles.Profile
+    data_dir: str | Path | None = None
+    deadline: float = math.inf
+
+
+def of(profile: str, data_dir: str = "") -> Run:
+    """The run of a profile by its name or YAML file, as notebooks start it."""
+    return Run(profiles.load(profile), data_dir or None)
+
+
+@functools.lru_cache(maxsize=2)
+def splits(run: Run) -> dict[str, data.Split]:
+    """Data splits `train` and `test` of the profile, on the device that computes."""
+    loaded = data.load(run.profile.data, run.profile.seed, run.data_dir)
+    return {name: split.to(training.device()) for name, split in loaded.items()}
+
+
+def network(run: Run) -> tuple[nn.Module, pd.DataFrame]:
+    """The trained network, in eval mode on the device that computes, and its training curves."""
+    folder = _network_folder(run)
+    profile, names = run.profile, splits(run)["train"].names
+    model = models.build(profile.network, len(names), profile.data.image_size, profile.seed)
+    model.load_state_dict(load_file(folder / "network.safetensors"))
+    model = model.eval().to(training.device(), memory_format=torch.channels_last)
+    return model, pd.read_csv(folder / "curves.csv", float_precision="round_trip")
+
+
+def points(run: Run) -> tuple[heads_.HeadPoint, ...]:
+    """The heads of the profile: where each sits and what it sees."""
+    profile = run.profile
+    with torch.device("meta"):  # shapes alone: nothing is computed
+        model = models.build(profile.network, 2, profile.data.image_size, profile.seed)
+    return heads_.head_points(models.cut_points(model, profile.data.image_size), profile.heads)
+
+
+def heads(run: Run) -> tuple[dict[str, torch.Tensor], pd.DataFrame]:
+    """Head weights, float32 `[out_label, filters, positions]` by the head's name, and their training curves."""
+    folder = _heads_folder(run)
+    curves = pd.read_csv(folder / "curves.csv", float_precision="round_trip")
+    return load_file(folder / "heads.safetensors"), curves
+
+
+def measurement(run: Run, split: str = "train") -> fields.Measurement:
+    """Class means, correct answers and d' of every head on a split."""
+    stored = load_file(_measure_folder(run, split) / "measurement.safetensors")
+    parts: dict[str, dict[str, torch.Tensor]] = {"class_means": {}, "correct": {}, "dprime": {}}
+    for key, tensor in stored.items():
+        part, name = key.split("/")
+        parts[part][name] = tensor
+    return fields.Measurement(**parts)
+
+
+def complete(run: Run, upto: str = "measure") -> None:
+    """Do every stage up to the named one (one of `NAMES`), in order."""
+    if upto not in NAMES:
+        raise ValueError(f"no stage named {upto!r}: there are {', '.join(NAMES)}")
+    for name in NAMES[: NAMES.index(upto) + 1]:
+        _BUILDERS[name](run)
+
+
+def folders(run: Run) -> dict[str, Path]:
+    """Where the store keeps each stage of a profile, whether it is there yet or not; prepares the data."""
+    return {name: store.stage_folder(name.split("-")[0], config) for name, config in _configs(run).items()}
+
+
+def forget(run: Run) -> list[str]:
+    """Remove what was trained and measured for this profile, so that it is done again; names of what there was."""
+    return [name for name, folder in folders(run).items() if store.forget(folder)]
+
+
+def provenance(run: Run) -> dict:
+    """Where the results of a profile come from: configuration, seeds, versions, machine, seconds, data, commit."""
+    images = data.stage(run.profile.data, run.profile.seed, run.data_dir)
+    stages = {"data": images} | folders(run)
+    manifests = {name: store.manifest(path) for name, path in stages.items() if store.is_complete(path)}
+    return {
+        "profile": run.profile,
+        "seed": run.profile.seed,
+        "commit": store.commit(),
+        "versions": store.versions(),
+        "machine": store.machine(),
+        "data": {"title": data.TITLES[run.profile.data.name], "sha256": _checksums(images)},
+        "stages": {
+            name: {key: content[key] for key in ("seconds", "commit", "machine", "versions")}
+            for name, content in manifests.items()
+        },
+    }
+
+
+@functools.lru_cache(maxsize=8)
+def _configs(run: Run) -> dict[str, dict]:
+    """What each stage depends on.  Images count by their content, so moving a data folder repeats no training."""
+    profile = run.profile
+    images = _checksums(data.stage(profile.data, profile.seed, run.data_dir))
+    train = {"images": images, "network": profile.network, "training": profile.training, "seed": profile.seed}
+    head = {"train": store.config_key(train), "heads": profile.heads, "seed": profile.seed}
+    measured = {
+        f"measure-{split}": {"heads": store.config_key(head), "split": split} for split in profile.analysis.splits
+    }
+    return {"train": train, "heads": head} | measured
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    return {name: entry["sha256"] for name, entry in store.manifest(folder)["files"].items()}
+
+
+def _network_folder(run: Run) -> Path:
+    def build(work: Path) -> None:
+        profile, split = run.profile, splits(run)
+        model = models.build(profile.network, len(split["train"].names), profile.data.image_size, profile.seed)
+        checkpoint = work / "checkpoint.pt"
+        curves = training.fit(
+            model, split["train"], split["test"], profile.training,
+            seed=profile.seed, checkpoint=checkpoint, deadline=run.deadline,
+        )  # fmt: skip
+        save_file(
+            {key: tensor.cpu().contiguous() for key, tensor in model.state_dict().items()},
+            work / "network.safetensors",
+        )
+        _finish(work, curves, checkpoint)
+
+    return store.stage("train", _configs(run)["train"], build)
+
+
+def _heads_folder(run: Run) -> Path:
+    def build(work: Path) -> None:
+        profile = run.profile
+        model, _ = network(run)
+        checkpoint = work / "checkpoint.pt"
+        weights, curves = heads_.fit(
+            model, points(run), splits(run)["train"], profile.heads,
+            seed=profile.seed, checkpoint=checkpoint, deadline=run.deadline,
+        )  # fmt: skip
+        save_file(weights, work / "heads.safetensors")
+        _finish(work, curves, checkpoint)
+
+    return store.stage("heads", _configs(run)["heads"], build)
+
+
+def _measure_folder(run: Run, split: str) -> Path:
+    def build(work: Path) -> None:
+        model, _ = network(run)
+        weights, _ = heads(run)
+        measured = fields.measure(model, points(run), weights, splits(run)[split])
+        parts = ("class_means", "correct", "dprime")
+        tensors = {f"{part}/{name}": t for part in parts for name, t in getattr(measured, part).items()}
+        save_file(tensors, work / "measurement.safetensors")
+
+    return store.stage("measure", _configs(run)[f"measure-{split}"], build)
+
+
+def _finish(work: Path, curves: pd.DataFrame, checkpoint: Path) -> None:
+    curves.to_csv(work / "curves.csv", index=False)
+    checkpoint.unlink()
+
+
+_BUILDERS: dict[str, Callable[[Run], object]] = {
+    "data": splits,
+    "train": _network_folder,
+    "heads": _heads_folder,
+    "measure": lambda run: [_measure_folder(run, split) for split in run.profile.analysis.splits],
+}

@@ -1,0 +1,240 @@
+"""Stage folders: a finished piece of work is a folder named by the hash of its configuration.
+
+A stage is built in a work folder that survives interruptions (so that long work can go on from its own
+checkpoints), sealed by a manifest with the checksum of every file, and moved into place in one step.  A folder
+that does not verify is never used: it is set aside and the stage is built again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from filelock import FileLock
+
+log = logging.getLogger(__name__)
+
+MANIFEST = "manifest.json"
+_PACKAGES = ("singlefilter", "torch", "torchvision", "numpy", "matplotlib", "pandas", "scipy")
+_verified: set[tuple[str, int]] = set()
+
+
+def project_root() -> Path:
+    """Folder that holds `notebooks/`, `runs/` and `figures/`: `$SINGLEFILTER_HOME`, the checkout, or here."""
+    if home := os.environ.get("SINGLEFILTER_HOME"):
+        return Path(home).expanduser().resolve()
+    checkout = Path(__file__).resolve().parents[2]
+    return checkout if (checkout / "pyproject.toml").exists() else Path.cwd()
+
+
+def runs_folder() -> Path:
+    """Where stages are kept: `runs/` in the project."""
+    return project_root() / "runs"
+
+
+def config_key(config: object) -> str:
+    """Twelve hexadecimal digits of the SHA-256 of a configuration (anything JSON or a dataclass)."""
+    text = json.dumps(_plain(config), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def stage_folder(name: str, config: object) -> Path:
+    """Folder that the stage of this name and configuration has, or will have."""
+    return runs_folder() / f"{name}-{config_key(config)}"
+
+
+def stage(name: str, config: object, build: Callable[[Path], None]) -> Path:
+    """Folder of a finished stage; builds it only when it is not there or does not verify.
+
+    `build(work)` writes the stage's files into `work`.  When it is interrupted or fails, `work` stays and the next
+    call gets the same folder, so that a checkpoint in it can be taken up.  Two processes that ask for the same
+    stage do not build it twice: the second waits.
+    """
+    folder = stage_folder(name, config)
+    if is_complete(folder):
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(folder.name + ".lock")):
+        if is_complete(folder):
+            return folder
+        if folder.exists():
+            _set_aside(folder)
+        work = folder.with_name(folder.name + ".partial")
+        work.mkdir(exist_ok=True)
+        start, code = time.perf_counter(), commit()  # the code that ran, not what it was edited to meanwhile
+        build(work)
+        _seal(work, name, config, time.perf_counter() - start, code)
+        os.replace(work, folder)
+    _verified.add(_stamp(folder))
+    return folder
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether a stage folder is there and every file has the size and checksum of its manifest."""
+    manifest_path = folder / MANIFEST
+    if not manifest_path.exists():
+        return False
+    if _stamp(folder) in _verified:
+        return True
+    try:
+        files = json.loads(manifest_path.read_text())["files"]
+        sound = all(
+            (folder / name).stat().st_size == entry["bytes"] and file_checksum(folder / name) == entry["sha256"]
+            for name, entry in files.items()
+        )
+    except (OSError, ValueError, KeyError):
+        sound = False
+    if sound:
+        _verified.add(_stamp(folder))
+    return sound
+
+
+def manifest(folder: Path) -> dict:
+    """Manifest of a finished stage: name, config, files, seconds, versions, machine, commit."""
+    return json.loads((folder / MANIFEST).read_text())
+
+
+def forget(folder: Path) -> bool:
+    """Remove a stage and its unfinished work; says whether anything was there."""
+    found = False
+    for path in (folder, folder.with_name(folder.name + ".partial")):
+        if path.exists():
+            shutil.rmtree(path)
+            found = True
+    return found
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place when the block ends well, and vanishes otherwise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    os.close(handle)
+    try:
+        yield Path(temporary)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write JSON atomically, keys sorted, dataclasses as mappings."""
+    with atomic_file(path) as temporary:
+        temporary.write_text(json.dumps(_plain(content), indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def file_checksum(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that results depend on."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            from singlefilter import __version__
+
+            found[package] = __version__ if package == "singlefilter" else "not installed"
+    return found
+
+
+def machine() -> dict[str, object]:
+    """What this machine is, in words: processor, cores, memory, accelerator."""
+    import torch
+
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(memory),
+        "gpu": gpu,
+    }
+
+
+def commit() -> str:
+    """Commit of the checkout, with `-dirty` when the library differs from it; `unknown` outside of git."""
+    root = project_root()
+    try:
+        head = _git(root, "rev-parse", "HEAD")
+        dirty = _git(root, "status", "--porcelain", "--", "lib")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return head + ("-dirty" if dirty else "")
+
+
+def _git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or "unknown"
+
+
+def _seal(work: Path, name: str, config: object, seconds: float, code: str) -> None:
+    files = {
+        str(path.relative_to(work)): {"bytes": path.stat().st_size, "sha256": file_checksum(path)}
+        for path in sorted(work.rglob("*"))
+        if path.is_file() and path.name != MANIFEST
+    }
+    if not files:
+        raise RuntimeError(f"stage {name!r} wrote no files into {work}")
+    content = {
+        "name": name,
+        "config": config,
+        "files": files,
+        "seconds": round(seconds, 2),
+        "versions": versions(),
+        "machine": machine(),
+        "commit": code,
+    }
+    write_json(work / MANIFEST, content)
+
+
+def _set_aside(folder: Path) -> None:
+    aside = folder.with_name(folder.name + f".damaged-{time.time_ns()}")
+    os.replace(folder, aside)
+    log.warning("%s does not match its manifest: set aside as %s and built again", folder.name, aside.name)
+
+
+def _stamp(folder: Path) -> tuple[str, int]:
+    return str(folder), (folder / MANIFEST).stat().st_mtime_ns
+
+
+def _plain(value: object) -> object:
+    """The value as JSON can hold it: dataclasses as mappings, paths as text, tuples as lists."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _plain(dataclasses.asdict(value))
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    return value

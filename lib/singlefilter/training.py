@@ -1,0 +1,193 @@
+"""One loop for whole networks: it resumes after any interruption and gives the same result as without one."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import nn
+from torch.nn import functional
+from tqdm.auto import tqdm
+
+from singlefilter import data, profiles, store
+
+
+class Paused(Exception):
+    """Work stopped at the end of an epoch because its time was up; the next run goes on from there."""
+
+
+class Diverged(RuntimeError):
+    """The loss is no number any more."""
+
+
+def device() -> torch.device:
+    """The GPU when there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def autocast(on: torch.device):
+    """bfloat16 where a GPU computes in it; full precision on a CPU, where results are to be the same everywhere."""
+    return torch.autocast("cuda", torch.bfloat16) if on.type == "cuda" else nullcontext()
+
+
+def optimizer(parameters, recipe: profiles.Recipe) -> torch.optim.SGD:
+    """Stochastic gradient descent with Nesterov momentum, one fused update for all parameters."""
+    return torch.optim.SGD(
+        parameters, recipe.learning_rate, recipe.momentum, 0, recipe.weight_decay, nesterov=True, fused=True
+    )
+
+
+def learning_rate(recipe: profiles.Recipe, epoch: float) -> float:
+    """Learning rate at a time counted in epochs, fractions included. Source: sections 1 and 2."""
+    if epoch < recipe.warmup_epochs:
+        return recipe.learning_rate * epoch / recipe.warmup_epochs
+    if recipe.schedule == "step":
+        return recipe.learning_rate * recipe.factor ** math.floor(epoch / recipe.every)
+    done = (epoch - recipe.warmup_epochs) / (recipe.epochs - recipe.warmup_epochs)
+    return recipe.learning_rate * (1 + math.cos(math.pi * done)) / 2
+
+
+def fit(
+    model: nn.Module,
+    train: data.Split,
+    test: data.Split,
+    recipe: profiles.Recipe,
+    *,
+    seed: int,
+    checkpoint: Path | None = None,
+    deadline: float = math.inf,
+) -> pd.DataFrame:
+    """Train a network in place; returns its curves, one row per epoch and split.
+
+    Columns: epoch, split, accuracy (fraction; of the training split in train mode on augmented images), loss
+    (cross-entropy), learning_rate, seconds.  No choice is made on the test split: the last epoch counts.
+    Raises `Paused` past `deadline` (time of `time.monotonic`), `Diverged` when the loss is no number any more.
+    """
+    on = train.images.device
+    model.to(on, memory_format=torch.channels_last)
+    steps = optimizer(model.parameters(), recipe)
+    smoothing = recipe.label_smoothing
+    parameters = list(model.parameters())
+
+    def step(images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        with autocast(on):
+            logits = model(images)
+            loss = functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+        loss.backward()
+        return torch.stack([loss.detach()]), (logits.argmax(1) == labels).sum()[None]
+
+    def close_epoch(epoch: int, loss: torch.Tensor, correct: torch.Tensor) -> list[dict]:
+        return [
+            {"split": "train", "accuracy": correct.item(), "loss": loss.item()},
+            {"split": "test"} | evaluate(model, test),
+        ]
+
+    model.train()
+    state = {"model": model, "optimizer": steps}
+    rows = run_epochs(
+        train, recipe, steps, step, close_epoch, state,
+        seed=seed, checkpoint=checkpoint, deadline=deadline, title="training", before_epoch=model.train,
+    )  # fmt: skip
+    for parameter in parameters:
+        parameter.grad = None
+    model.eval()
+    return pd.DataFrame(rows)[["epoch", "split", "accuracy", "loss", "learning_rate", "seconds"]]
+
+
+def run_epochs(
+    train: data.Split,
+    recipe: profiles.Recipe,
+    steps: torch.optim.SGD,
+    step: Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]],
+    close_epoch: Callable[[int, torch.Tensor, torch.Tensor], list[dict]],
+    state: dict,
+    *,
+    seed: int,
+    checkpoint: Path | None,
+    deadline: float,
+    title: str,
+    before_epoch: Callable[[], object] = lambda: None,
+) -> list[dict]:
+    """Epochs of a recipe, from its checkpoint when there is one: what networks and heads have in common.
+
+    `step` does forward and backward passes of a batch and returns losses and counts of correct answers, one each of
+    what is trained; they are summed on the device, so no step waits for the GPU.  `close_epoch` makes the epoch's
+    rows from mean losses and accuracies.  `state`: what goes into the checkpoint, by name.
+    """
+    rows, first = _resume(checkpoint, state, train.images.device)
+    batches = math.ceil(len(train) / recipe.batch)
+    bar = tqdm(range(first, recipe.epochs), title, recipe.epochs, initial=first, mininterval=5, unit="epoch")
+    for epoch in bar:
+        if time.monotonic() > deadline:
+            raise Paused(f"{title} paused after epoch {epoch} of {recipe.epochs}; the same command goes on from here")
+        start = time.perf_counter()
+        before_epoch()
+        totals = None
+        batch_of_epoch = data.batches(
+            train, recipe.batch, seed=seed, epoch=epoch, shift=recipe.shift, flip=recipe.flip
+        )
+        for number, (images, labels) in enumerate(batch_of_epoch):
+            rate = learning_rate(recipe, epoch + (number + 0.5) / batches)
+            for group in steps.param_groups:
+                group["lr"] = rate
+            losses, correct = step(images, labels)
+            steps.step()
+            steps.zero_grad()
+            sums = torch.stack([losses * len(labels), correct]).double()
+            totals = sums if totals is None else totals + sums
+        losses, accuracies = (totals / len(train)).cpu()
+        if not torch.isfinite(losses).all():
+            raise Diverged(
+                f"{title}: the loss is no number any more in epoch {epoch + 1}. Lower learning_rate "
+                f"({recipe.learning_rate}) or raise warmup_epochs ({recipe.warmup_epochs}) in the profile."
+            )
+        common = {"epoch": epoch + 1, "learning_rate": rate}
+        closed = close_epoch(epoch + 1, losses, accuracies)
+        seconds = round(time.perf_counter() - start, 3)
+        rows += [common | row | {"seconds": seconds} for row in closed]
+        bar.set_postfix({"accuracy": f"{rows[-1]['accuracy']:.3f}"})
+        _save(checkpoint, state, rows, epoch + 1)
+    return rows
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, split: data.Split, batch: int = 500) -> dict[str, float]:
+    """Accuracy (fraction) and cross-entropy of a network on a split, un-augmented; the mode is left as found."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        sums = torch.zeros(2, dtype=torch.float64, device=split.images.device)
+        for start in range(0, len(split), batch):
+            labels = split.labels[start : start + batch]
+            with autocast(split.images.device):
+                logits = model(
+                    data.to_input(split.images[start : start + batch]).contiguous(memory_format=torch.channels_last)
+                )
+            loss = functional.cross_entropy(logits.float(), labels, reduction="sum")
+            sums += torch.stack([(logits.argmax(1) == labels).sum(), loss])
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    accuracy, loss = (sums / len(split)).tolist()
+    return {"accuracy": accuracy, "loss": loss}
+
+
+def _save(checkpoint: Path | None, state: dict, rows: list[dict], epochs: int) -> None:
+    if checkpoint is not None:
+        content = {name: part.state_dict() for name, part in state.items()} | {"rows": rows, "epochs": epochs}
+        with store.atomic_file(checkpoint) as temporary:
+            torch.save(content, temporary)
+
+
+def _resume(checkpoint: Path | None, state: dict, on: torch.device) -> tuple[list[dict], int]:
+    if checkpoint is None or not checkpoint.exists():
+        return [], 0
+    content = torch.load(checkpoint, map_location=on, weights_only=True)
+    for name, part in state.items():
+        part.load_state_dict(content[name])
+    return content["rows"], content["epochs"]
