@@ -62,6 +62,7 @@ def accuracy_by_layer(table: pd.DataFrame) -> Figure:
     """
     fig = look.canvas(4.3)
     above, below = fig.subplots(2, 1, sharex=True, height_ratios=(3, 1.25))
+    keys = []
     heads = {
         "flat": ("flat head: every position of the map", look.BLUE, "o", "-", -0.06),
         "pooled": ("pooled head: map averaged to the size of the deepest", look.ORANGE, "s", "--", 0.06),
@@ -73,12 +74,14 @@ def accuracy_by_layer(table: pd.DataFrame) -> Figure:
         drawn = {"color": colour, "marker": marker, "linestyle": line, "markersize": 4}
         layer, percent = rows["layer"] + aside, 100 * rows[["accuracy", "low", "high"]]
         bars = [percent["accuracy"] - percent["low"], percent["high"] - percent["accuracy"]]
-        above.errorbar(layer, percent["accuracy"], np.maximum(bars, 0), label=label, capsize=3.5, **drawn)
+        bar = above.errorbar(layer, percent["accuracy"], np.maximum(bars, 0), label=label, capsize=3.5, **drawn)
+        keys.append(bar)
         below.plot(layer, rows["fan_in"], **drawn)
     if "labels" in table:
         chance = 100 / table["labels"].iloc[0]
-        above.axhline(chance, color=look.FAINT, linestyle=":", label=f"chance, 1/K = {chance:.3g} %")
-    above.legend(loc="best")
+        line = above.axhline(chance, color=look.FAINT, linestyle=":", label=f"chance, 1/K = {chance:.3g} %")
+        keys.append(line)
+    above.legend(handles=keys, loc="best")
     above.set(ylabel="test accuracy, %", ylim=(0, None))
     below.set_yscale("log", base=2)
     below.yaxis.set_major_locator(LogLocator(base=2, numticks=6))
@@ -127,6 +130,8 @@ def statistics_by_layer(table: pd.DataFrame) -> Figure:
     key.legend(handles=keys, loc="center left", ncols=len(keys), frameon=False, columnspacing=1.6, borderpad=0)
     for ax in axes.flat:
         _layers(ax, table)
+    for ax in axes[0]:
+        ax.tick_params(labelbottom=False)
     for ax in axes[1]:
         ax.set_xlabel("layer")
     by_split = table.groupby("split", sort=False)["images"]
@@ -153,9 +158,9 @@ def claims(table: pd.DataFrame) -> Figure:
             _words(text, 0, 0.06, row.claim, fontsize=12, fontweight="bold")
             _words(text, 0.45, 0.08, look.fit(row.statement, 3.4, 8.5, 3), fontsize=8.5, linespacing=1.2)
             text.axhline(1, color="0.85", linewidth=0.8)
-        before = row.claim
+        down = 0.66 if row.claim != before else 0.44
         where = look.fit(f"{row.profile}: {row.data}, {row.network}", 3.6, 7, 1)
-        _words(text, 0.45, 0.66, where, fontsize=7, color=look.FAINT)
+        _words(text, 0.45, down, where, fontsize=7, color=look.FAINT)
         _words(text, 6.85, 0.3, _number(row.value), fontsize=10, fontweight="bold")
         interval = f"[{_number(row.low)}, {_number(row.high)}]\nn = {_number(row.n)}"
         _words(text, 6.85, 0.5, interval, fontsize=8, color="0.3", linespacing=1.25)
@@ -165,13 +170,15 @@ def claims(table: pd.DataFrame) -> Figure:
         _words(text, 8.5, 0.49, row.verdict, fontsize=8.5, fontweight="bold", color="white", **centred)
         scale.set_axis_on()
         scale.axvline(0, color=look.FAINT, linestyle=":", linewidth=1)
-        scale.plot([row.low, row.high], [0, 0], color=colour, linewidth=3, alpha=0.6, solid_capstyle="butt")
+        ends = np.clip([row.low, row.high], *scales[row.claim])  # an infinite end runs to the edge
+        scale.plot(ends, [0, 0], color=colour, linewidth=3, alpha=0.6, solid_capstyle="butt")
         scale.plot([row.value], [0], "o", color=colour, markersize=7)
         scale.set(xlim=scales[row.claim], ylim=(-1, 1), yticks=[])
         scale.set_title(look.fit(row.statistic, 2.45, 7.5, 2), fontsize=7.5, fontweight="normal", loc="left", pad=3)
         scale.xaxis.set_major_locator(MaxNLocator(4))
         scale.xaxis.set_major_formatter(_PLAIN)
         scale.tick_params(labelsize=7, pad=1)
+        before = row.claim
     note = "A row: a claim in a profile, estimate (dot), 95 % interval (bar), n observations; dotted line: zero."
     return look.finish(fig, rows, "The claims, measured", note, look.banner_for(table))
 

@@ -18,11 +18,13 @@ from pathlib import Path
 import joblib
 import numpy as np
 import torch
+from filelock import FileLock
 from PIL import Image
 from torch.nn import functional
-from tqdm.auto import tqdm
 
-from singlefilter import glyphs, profiles, store
+from singlefilter import glyphs, profiles, progress, store
+
+log = logging.getLogger(__name__)
 
 TITLES = {
     "glyphs": "embedded glyphs",
@@ -79,7 +81,7 @@ def load(config: profiles.Data, seed: int, data_dir: str | Path | None = None) -
     fewer labels or images per label than asked for.
     """
     folder = stage(config, seed, data_dir)
-    names = tuple((folder / "names.txt").read_text().split("\n"))
+    names = tuple((folder / "names.txt").read_text(encoding="utf-8").split("\n"))
     splits = {}
     for split in profiles.SPLITS:
         images = np.load(folder / f"{split}_images.npy", mmap_mode="c")
@@ -109,9 +111,9 @@ def find(name: str, data_dir: str | Path | None = None) -> Path | None:
     return root if all(_split_folder(root, split) for split in profiles.SPLITS) else None
 
 
-def how_to_get(name: str, data_dir: str | Path | None = None) -> str:
-    """What a reader who lacks this data set has to do, in one sentence or two."""
-    layout = f"{data_folder(data_dir) / name}/{{train,test}}/<label>/*.png (or jpg, webp)"
+def how_to_get(name: str) -> str:
+    """What a reader who lacks this data set has to do, the same words on every machine."""
+    layout = f"<data dir>/{name}/{{train,test}}/<label>/*.png, jpg or webp (<data dir>: --data-dir, or data/)"
     if name in _DOWNLOADS:
         return f"{TITLES[name]} is downloaded on first use where there is a network; or lay it out as {layout}"
     return f"{TITLES[name]} cannot be downloaded freely: request it from its makers and lay it out as {layout}"
@@ -121,24 +123,26 @@ def download(name: str, data_dir: str | Path | None = None) -> Path:
     """Download a data set through torchvision (checksums verified) and lay it out as image folders."""
     root = data_folder(data_dir)
     if name not in _DOWNLOADS:
-        raise DataError(f"{TITLES[name]} is not in {root / name}. {how_to_get(name, root)}.")
+        raise DataError(f"{TITLES[name]} is not in {root / name}. {how_to_get(name)}.")
     import torchvision
 
-    log = logging.getLogger(__name__)
-    log.warning("%s is not in %s: downloading it", TITLES[name], root / name)
     maker = getattr(torchvision.datasets, _DOWNLOADS[name])
+    target = root / name
     try:
-        sets = {split: maker(root / "downloads", train=split == "train", download=True) for split in profiles.SPLITS}
+        target.mkdir(parents=True, exist_ok=True)
+        with FileLock(target / ".lock"):
+            missing = [split for split in profiles.SPLITS if _split_folder(target, split) is None]
+            if missing:
+                log.warning("%s is not in %s: downloading it", TITLES[name], target)
+            sets = {split: maker(root / "downloads", train=split == "train", download=True) for split in missing}
+            for split, images in sets.items():
+                _lay_out(images, target / f".{split}.partial", split)
+                os.replace(target / f".{split}.partial", target / split)
     except (OSError, RuntimeError) as error:
         raise DataError(
-            f"{TITLES[name]} was looked for in {root / name} and could not be downloaded ({error}). "
-            f"{how_to_get(name, root)}. Or use --profile quick, which needs no download."
+            f"{TITLES[name]} was looked for in {target} and could not be downloaded ({error}). "
+            f"{how_to_get(name)}. Or use --profile quick, which needs no download."
         ) from error
-    target = root / name
-    for split, images in sets.items():
-        _lay_out(images, target / f".{split}.partial", split)
-    for split in profiles.SPLITS:
-        os.replace(target / f".{split}.partial", target / split)
     return target
 
 
@@ -153,13 +157,18 @@ def sample(name: str, count: int, seed: int, data_dir: str | Path | None = None)
         return [(names[labels[i]], "", images[i]) for i in sorted(rng.choice(len(labels), count, replace=False))]
     root = find(name, data_dir)
     if root is None:
-        raise DataError(how_to_get(name, data_dir))
+        raise DataError(how_to_get(name))
     folders = _label_folders(_split_folder(root, "test"))
+    if not folders:
+        raise DataError(f"{root} is empty. {how_to_get(name)}.")
     chosen = sorted(rng.choice(len(folders), min(count, len(folders)), replace=False))
     images = []
     for folder in (folders[i] for i in chosen):
-        file = rng.choice(sorted(path for path in folder.iterdir() if path.suffix.lower() in _ENDINGS))
-        images.append((folder.name, file.name, _read_image(file, None)))
+        files = _image_files(folder)
+        if not files:
+            raise DataError(f"{folder} holds no images ({', '.join(_ENDINGS)})")
+        file = files[rng.integers(len(files))]
+        images.append((folder.name, file.name, _read_image(file, None)[0]))
     return images
 
 
@@ -222,7 +231,7 @@ def _draw_glyphs(config: profiles.Data, seed: int, work: Path) -> None:
         images, labels, names = glyphs.render(config.labels, per_label, split, seed)
         np.save(work / f"{split}_images.npy", images)
         np.save(work / f"{split}_labels.npy", labels)
-    (work / "names.txt").write_text("\n".join(names))
+    (work / "names.txt").write_text("\n".join(names), encoding="utf-8")
 
 
 def _split_folder(root: Path, split: str) -> Path | None:
@@ -233,17 +242,22 @@ def _label_folders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
+def _image_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in _ENDINGS)
+
+
 def _list_images(folder: Path, config: profiles.Data, split: str) -> dict[str, list[Path]]:
     """Image files of each label, sorted by name, as many as asked for; label names in ascending order."""
     wanted = config.train_per_label if split == "train" else config.test_per_label
     files = {}
     for label in _label_folders(folder):
-        images = sorted(path for path in label.iterdir() if path.suffix.lower() in _ENDINGS)
+        images = _image_files(label)
         if len(images) < (wanted or 1):
             raise DataError(f"{label}: {len(images)} images, {wanted or 'at least one'} wanted ({split}_per_label)")
         files[label.name] = images[:wanted]
-    if len(files) < max(2, config.labels or 2):
-        raise DataError(f"{folder}: {len(files)} label folders, {config.labels or 'at least 2'} wanted")
+    fewest = profiles.FEWEST_LABELS
+    if len(files) < max(fewest, config.labels or fewest):
+        raise DataError(f"{folder}: {len(files)} label folders, {config.labels or f'at least {fewest}'} wanted")
     return files
 
 
@@ -269,27 +283,36 @@ def _decode(files: dict[str, dict[str, list[Path]]], config: profiles.Data, seed
         target, size = work / f"{split}_images.npy", config.image_size
         np.lib.format.open_memmap(target, "w+", np.uint8, (len(paths), 3, size, size)).flush()
         chunks = range(0, len(paths), 1000)
-        joblib.Parallel(n_jobs=-1)(
+        converted = joblib.Parallel(n_jobs=min(len(chunks), joblib.cpu_count()))(
             joblib.delayed(_decode_chunk)(target, start, paths[start : start + 1000], size)
-            for start in tqdm(chunks, desc=f"decoding {split} images (thousands)", disable=len(chunks) < 5)
+            for start in progress.bar(chunks, f"decoding {split} images", "thousand", total=len(chunks))
         )
+        if count := sum(converted):
+            log.warning("%s: %d of %d images were converted to RGB, %d pixels wide", split, count, len(paths), size)
         np.save(work / f"{split}_labels.npy", labels.astype(np.int64))
-    (work / "names.txt").write_text("\n".join(names))
+    (work / "names.txt").write_text("\n".join(names), encoding="utf-8")
 
 
-def _decode_chunk(target: Path, start: int, paths: list[Path], size: int) -> None:
-    images = np.load(target, mmap_mode="r+")
+def _decode_chunk(target: Path, start: int, paths: list[Path], size: int) -> int:
+    """Decode images into their places; how many were not RGB of that size."""
+    images, converted = np.load(target, mmap_mode="r+"), 0
     for offset, path in enumerate(paths):
-        images[start + offset] = _read_image(path, size)
+        images[start + offset], as_it_is = _read_image(path, size)
+        converted += not as_it_is
     images.flush()
+    return converted
 
 
-def _read_image(path: Path, size: int | None) -> np.ndarray:
-    """One image, uint8 `[3, H, W]`; with a size, its shorter side scaled to it and the middle cut out."""
+def _read_image(path: Path, size: int | None) -> tuple[np.ndarray, bool]:
+    """One image, uint8 `[3, H, W]`, and whether it was RGB of this size.
+
+    With a size, its shorter side is scaled to it and the middle cut out.
+    """
     try:
         with Image.open(path) as image:
+            as_it_is = image.mode == "RGB" and image.size == (size, size)
             picture = image.convert("RGB")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"{path} is not a readable image ({error}); replace or remove it") from error
     if size is not None and picture.size != (size, size):
         scale = size / min(picture.size)
@@ -297,7 +320,7 @@ def _read_image(path: Path, size: int | None) -> np.ndarray:
         picture = picture.resize((wide, high), Image.Resampling.BILINEAR)
         left, top = (wide - size) // 2, (high - size) // 2
         picture = picture.crop((left, top, left + size, top + size))
-    return np.asarray(picture).transpose(2, 0, 1)
+    return np.asarray(picture).transpose(2, 0, 1), as_it_is
 
 
 def _lay_out(images, folder: Path, split: str) -> None:
@@ -305,5 +328,7 @@ def _lay_out(images, folder: Path, split: str) -> None:
     folders = [folder / re.sub(r"[^\w.-]+", "_", name) for name in images.classes]
     for path in folders:
         path.mkdir(parents=True, exist_ok=True)
-    for index, (image, label) in enumerate(tqdm(images, desc=f"writing {split} images")):
+    for index, (image, label) in enumerate(
+        progress.bar(images, f"writing {split} images", "image", total=len(images))
+    ):
         image.save(folders[label] / f"{index:05d}.png")

@@ -65,6 +65,16 @@ class TableError(ValueError):
     """A table that a figure cannot be drawn from."""
 
 
+class Drawing(Figure):
+    """A figure that a notebook shows when a cell returns it, whether or not pyplot was set up there."""
+
+    def _repr_png_(self) -> bytes:
+        file = io.BytesIO()
+        with style():
+            self.savefig(file, format="png", dpi=120)
+        return file.getvalue()
+
+
 @contextlib.contextmanager
 def style() -> Iterator[None]:
     """The look of the figures as a context, whatever the user's own matplotlib settings are."""
@@ -116,7 +126,7 @@ def draws(*columns: str, common: tuple[str, ...] = COMMON) -> Callable:
 def canvas(height: float, width: float = WIDTH, layout: str = "constrained") -> Figure:
     """An empty figure with `height` inches between header and footer; "none": for `box`es."""
     full = height + HEADER + FOOTER
-    fig = Figure(figsize=(width, full), layout=layout)
+    fig = Drawing(figsize=(width, full), layout=layout)
     if layout == "constrained":
         fig.get_layout_engine().set(rect=(0.005, FOOTER / full, 0.99, height / full), hspace=0.06, wspace=0.06)
     return fig
@@ -163,8 +173,15 @@ def finish(fig: Figure, table: pd.DataFrame, title: str, note: str, banner: str 
         frame = {"boxstyle": "round,pad=0.3", "facecolor": "#FFF1D6", "edgecolor": ORANGE, "linewidth": 1.0}
         at = (right - 0.05 / width, 1 - 0.14 / height)
         fig.text(*at, banner, ha="right", va="top", fontsize=8, fontweight="bold", color="#7A4B00", bbox=frame)
-    fig.draw_without_rendering()
-    fig.set_layout_engine("none")
+    layout = fig.get_layout_engine()
+    if layout is None:
+        fig.draw_without_rendering()  # makes the ticks while the style is in force
+    else:
+        layout.execute(fig)
+        fig.set_layout_engine("none")
+    for ax in fig.axes:
+        # The solver's last digits depend on where it sits in memory, and would get into the files.
+        ax.set_position(np.round(ax.get_position(original=True).bounds, 6))
     return fig
 
 
@@ -189,7 +206,7 @@ def encode_png(image: np.ndarray) -> str:
     """
     image = np.asarray(image)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[0] != 3 or image.size == 0:
-        raise TableError(f"An image is uint8 [3, height, width]; this one is {image.dtype} {list(image.shape)}.")
+        raise ValueError(f"An image is uint8 [3, height, width]; this one is {image.dtype} {list(image.shape)}.")
     file = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(np.moveaxis(image, 0, -1))).save(file, format="PNG")
     return base64.b64encode(file.getvalue()).decode("ascii")
@@ -198,7 +215,7 @@ def encode_png(image: np.ndarray) -> str:
 def decode_png(text: str) -> np.ndarray:
     """The image, uint8 `[3, height, width]`, of a text by `encode_png`; `TableError` for other text."""
     try:
-        image = Image.open(io.BytesIO(base64.b64decode(text, validate=True))).convert("RGB")
+        image = Image.open(io.BytesIO(base64.b64decode(text, validate=True)), formats=["PNG"]).convert("RGB")
     except (ValueError, UnidentifiedImageError, OSError) as error:
         raise TableError(f"Not a PNG in base64: '{text[:40]}'. Write the table again.") from error
     return np.moveaxis(np.asarray(image), -1, 0)

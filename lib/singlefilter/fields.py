@@ -21,6 +21,10 @@ from singlefilter import data, heads, models, statistics, training
 Array = TypeVar("Array", np.ndarray, torch.Tensor)
 
 
+class NotFinite(ValueError):
+    """NaN or infinity in what is measured; the message names the layer and the filter."""
+
+
 @dataclass(frozen=True)
 class Measurement:
     """What one pass over a split leaves behind, by the head's name.
@@ -74,7 +78,7 @@ def measure(
 
     weights: float32 `[out_label, filters, positions]` by the head's name.  Sums are kept in float32 on the images'
     device, in full precision whatever the network computes in.  Raises `ValueError` for an empty batch or a label
-    without images.  Source: section 3.
+    without images, `NotFinite` for NaN or infinity in weights or maps.  Source: section 3.
     """
     if batch < 1:
         raise ValueError(f"a batch has at least one image, {batch} given")
@@ -82,6 +86,8 @@ def measure(
     counts = torch.bincount(split.labels, minlength=labels)
     if (counts == 0).any():
         raise ValueError(f"no image of label {split.names[int((counts == 0).nonzero()[0])]!r} in the split")
+    for point in points:
+        _require_finite(point, "head weights", weights[point.name])
     flat = {point.name: weights[point.name].to(on).flatten(1) for point in points}
     sums = {point.name: torch.zeros(labels, point.fan_in, device=on) for point in points}
     correct = {point.name: torch.empty(len(split), dtype=torch.bool, device=on) for point in points}
@@ -102,7 +108,19 @@ def measure(
         point.name: (sums[point.name] / counts[:, None]).reshape(labels, point.cut.filters, point.positions).cpu()
         for point in points
     }
+    for point in points:
+        _require_finite(point, "class means", means[point.name])
     return Measurement(means, _on_cpu(correct), _on_cpu(dprime))
+
+
+def _require_finite(point: heads.HeadPoint, what: str, values: torch.Tensor) -> None:
+    """Raises `NotFinite` unless all of `values[label, filters, positions]` are finite."""
+    bad = ~values.isfinite().all(2).all(0)
+    if bad.any():
+        raise NotFinite(
+            f"{what} of layer {point.cut.layer} ({point.kind} head): NaN or infinity in {int(bad.sum())} filters, "
+            f"the first is filter {int(bad.nonzero()[0])}. Train again with a lower learning rate."
+        )
 
 
 def _on_cpu(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

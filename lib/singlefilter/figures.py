@@ -1,7 +1,7 @@
 """Every figure by name: a tidy table in, a `matplotlib.figure.Figure` out; its files, and drawing them again.
 
-A figure is three files of one name in one folder: the table (.csv) and its drawings (.png, .svg). The drawings
-are made from the table as read back from its file, so drawing again later gives the same bytes.
+A figure is three files of one name in one folder: the table (.csv) and its drawings (.png, .svg), drawn from
+the table as read back from its file, so that drawing again later gives the same bytes.
 """
 
 import io
@@ -39,16 +39,15 @@ def publish(name: str, table: pd.DataFrame, folder: Path | str) -> Figure:
     draw = _figure(name)
     require(table, draw.columns, f"The table of figure '{name}'")
     path = Path(folder) / f"{name}.csv"
-    flags = {column: int for column in table.columns if table[column].dtype == bool}
-    _write(path, table.astype(flags).to_csv(index=False, lineterminator="\n").encode("utf-8"))
+    _write(path, _as_csv(table))
     return _draw(path)[0]
 
 
 def redraw(folder: Path | str, names: Iterable[str] | None = None) -> list[Path]:
     """Draw the figures of a folder again from their tables alone; the paths of the drawings written.
 
-    `names` chooses figures; left out, every .csv of the folder is drawn. Before anything is drawn, `TableError`
-    is raised for a name or a table that is no figure's and for a table that is not there.
+    `names` chooses figures; left out, every .csv of the folder is drawn. Raises `TableError` for a name
+    or a table that is no figure's and for a table that is not there, before anything is drawn.
     """
     folder = Path(folder)
     there = sorted(path.stem for path in folder.glob("*.csv"))
@@ -100,6 +99,11 @@ def _draw(path: Path) -> tuple[Figure, list[Path]]:
             fig.savefig(drawing, format=ending[1:], dpi=200, metadata=metadata)
         _write(path.with_suffix(ending), drawing.getvalue())
     return fig, [path.with_suffix(ending) for ending in without]
+
+
+def _as_csv(table: pd.DataFrame) -> bytes:
+    flags = {column: int for column in table.columns if table[column].dtype == bool}
+    return table.astype(flags).to_csv(index=False, lineterminator="\n").encode("utf-8")
 
 
 def _write(path: Path, content: bytes) -> None:

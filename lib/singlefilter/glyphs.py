@@ -67,6 +67,7 @@ _BLOCKS = (
 # A glyph is filled into a cell of _CELL x _CELL pixels, each cut into _SUB x _SUB: _EM pixels to the em, and
 # its longer side between _SMALLEST and _LARGEST. A cell pixel is about 2/3 of an image pixel.
 _CELL, _SUB, _EM, _LARGEST, _SMALLEST = 48, 4, 40, 36, 16
+_BENDS = 8  # edges that stand for one curve of an outline
 _OPAQUE = 128  # coverage of a pixel that lies inside the outline
 
 # Random numbers of one image: 16 words of 64 bits for its parameters, then one byte of noise for each value.
@@ -218,10 +219,10 @@ def _alike(new: np.ndarray, old: np.ndarray) -> np.ndarray:
 
 
 def _outlines(characters: tuple[str, ...], font_paths: tuple[Path, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Edges int64 [edges, (x0, y0, x1, y1)] in 1/16 font units, glyph of each, units per em of each glyph.
+    """Edges int64 [edges, (x0, y0, x1, y1)] in 1/64 font units, glyph of each, units per em of each glyph.
 
     Glyphs are numbered character by character, font by font. TrueType outlines are lines and quadratic
-    curves; a curve becomes four edges, whose ends are exact in 1/16 units.
+    curves; a curve becomes eight edges, whose ends are exact in 1/64 units.
     """
     vertices, codes, counts, ems = [], [], [], []
     faces = [FT2Font(str(path)) for path in font_paths]  # never cached: threads must not share an open font
@@ -241,14 +242,15 @@ def _outlines(characters: tuple[str, ...], font_paths: tuple[Path, ...]) -> tupl
     line = here[code == 2]
     close = here[code == 79]
     curve = here[code == 3][::2]  # control point; the end point follows it
-    starts = [16 * point[line - 1], 16 * point[close - 1]]
-    ends = [16 * point[line], 16 * point[contour_start[close]]]
-    k = np.arange(5)[:, None, None]
-    bend = (4 - k) ** 2 * point[curve - 1] + 2 * k * (4 - k) * point[curve] + k**2 * point[curve + 1]
-    starts.extend(bend[:4])
+    starts = [_BENDS**2 * point[line - 1], _BENDS**2 * point[close - 1]]
+    ends = [_BENDS**2 * point[line], _BENDS**2 * point[contour_start[close]]]
+    k = np.arange(_BENDS + 1)[:, None, None]
+    m = _BENDS - k
+    bend = m**2 * point[curve - 1] + 2 * k * m * point[curve] + k**2 * point[curve + 1]
+    starts.extend(bend[:-1])
     ends.extend(bend[1:])
     edges = np.concatenate([np.concatenate(starts), np.concatenate(ends)], axis=1)
-    return edges, np.concatenate([glyph[line], glyph[close], *[glyph[curve]] * 4]), np.array(ems)
+    return edges, np.concatenate([glyph[line], glyph[close], *[glyph[curve]] * _BENDS]), np.array(ems)
 
 
 def _fill(characters: tuple[str, ...], font_paths: tuple[Path, ...]) -> np.ndarray:
@@ -264,11 +266,11 @@ def _fill(characters: tuple[str, ...], font_paths: tuple[Path, ...]) -> np.ndarr
         np.minimum.at(low, glyph, ends)
         np.maximum.at(high, glyph, ends)
     side = (high - low).max(axis=1)
-    natural = side * _EM // (16 * ems)
+    natural = side * _EM // (_BENDS**2 * ems)
     wanted = np.clip(natural, _SMALLEST, _LARGEST)
     # cell pixels = edges * pixels / units; the places below are in 1/256 of a sub-pixel
     pixels = np.where(wanted == natural, _EM, wanted)[glyph, None]
-    units = np.where(wanted == natural, 16 * ems, side)[glyph, None]
+    units = np.where(wanted == natural, _BENDS**2 * ems, side)[glyph, None]
     twice = 2 * edges - np.tile((low + high)[glyph], 2)
     x0, y0, x1, y1 = (twice * pixels * (_SUB * 128) // units + _CELL * _SUB * 128).T
 
@@ -347,10 +349,10 @@ def _compose(words: np.ndarray, glyph: np.ndarray, neighbours: np.ndarray) -> np
     def cell(packed: np.ndarray) -> np.ndarray:
         return draw(0, len(packed) // _CELL**2 - 1)
 
-    light, contrast = draw(48, 208), draw(60, 112)
+    light, contrast = draw(48, 208), draw(64, 112)
     contrast = np.where(light > 128, -contrast, contrast)
     ground, ink = colour(light), colour(light + contrast)
-    clutter = colour(light + (contrast * draw(112, 255) >> 8))
+    clutter = colour(light + (contrast * draw(96, 232) >> 8))
     place = np.arange(-(SIDE // 2) + 1, SIDE // 2 + 1, dtype=np.int32)
     slope = np.stack([draw(-24, 24) for _ in range(6)], axis=1).reshape(count, 3, 2)
     shade = (slope[:, :, :1, None] * place + slope[:, :, 1:, None] * place[:, None]) >> 4
@@ -366,7 +368,7 @@ def _compose(words: np.ndarray, glyph: np.ndarray, neighbours: np.ndarray) -> np
         coverage = coverage.astype(np.int16)[:, None]
         image += (paint[:, :, None, None] - image) * coverage >> 7
     noise = words[:, _PARAMETERS:].astype("<u8").view(np.uint8).reshape(image.shape).astype(np.int16) - 128
-    image += noise * draw(8, 72).astype(np.int16)[:, None, None, None] >> 7
+    image += noise * draw(8, 56).astype(np.int16)[:, None, None, None] >> 7
     return np.clip(image, 0, 255).astype(np.uint8)
 
 

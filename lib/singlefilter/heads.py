@@ -6,8 +6,9 @@ pass trains them all exactly as if each were alone.  Source: section 2.
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from torch import nn
 from torch.nn import functional
 
 from singlefilter import data, models, profiles, training
+
+log = logging.getLogger(__name__)
 
 LARGEST_FLAT = 2**16  # inputs of a flat head; larger maps are average-pooled to at most 7x7 first
 POOL_LARGE_TO = 7
@@ -55,18 +58,18 @@ def pooled(maps: torch.Tensor, side: int) -> torch.Tensor:
 def head_points(cuts: Sequence[models.CutPoint], config: profiles.Heads) -> tuple[HeadPoint, ...]:
     """The heads of a profile: `flat` on the map as it is, `pooled` on the map at the size of the deepest one.
 
-    Raises `ValueError` when the profile names a layer that the network does not have.
+    In ascending order of layers.  Raises `ValueError` when the profile names a layer that the network does not have.
     """
     by_layer = {cut.layer: cut for cut in cuts}
     if unknown := set(config.cuts) - set(by_layer):
         raise ValueError(f"heads.cuts: the network has no layer {sorted(unknown)}; it has 1 to {max(by_layer)}")
     deepest = min(cut.side for cut in cuts)
     points = []
-    for layer in config.cuts or sorted(by_layer):
+    for layer in sorted(set(config.cuts) or by_layer):
         cut = by_layer[layer]
         flat = cut.side if cut.filters * cut.positions <= LARGEST_FLAT else min(cut.side, POOL_LARGE_TO)
         sides = {"flat": flat, "pooled": deepest}
-        points += [HeadPoint(cut, kind, sides[kind]) for kind in config.kinds]
+        points += [HeadPoint(cut, kind, sides[kind]) for kind in dict.fromkeys(config.kinds)]
     return tuple(points)
 
 
@@ -87,7 +90,7 @@ def fit(
     model: nn.Module,
     points: Sequence[HeadPoint],
     train: data.Split,
-    recipe: profiles.Recipe,
+    recipe: profiles.Heads,
     *,
     seed: int,
     checkpoint: Path | None = None,
@@ -107,14 +110,16 @@ def fit(
 
     with models.capture(model, [point.cut.module for point in points]) as maps:
 
-        def step(images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        def trunk(images: torch.Tensor) -> list[torch.Tensor]:
             with training.autocast(on):
                 model(images)
-                features = [point.features(maps) for point in points]
-                with torch.enable_grad():
-                    logits = [feature @ weight.T for feature, weight in zip(features, in_order, strict=True)]
-                    losses = torch.stack([functional.cross_entropy(item, labels) for item in logits])
-                    losses.sum().backward()
+            return [point.features(maps).float() for point in points]
+
+        def step(features: list[torch.Tensor], labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            with torch.enable_grad():
+                logits = [feature @ weight.T for feature, weight in zip(features, in_order, strict=True)]
+                losses = torch.stack([functional.cross_entropy(item, labels) for item in logits])
+                losses.sum().backward()
             correct = torch.stack([(item.argmax(1) == labels).sum() for item in logits])
             return losses.detach(), correct
 
@@ -125,11 +130,68 @@ def fit(
             ]
 
         rows = training.run_epochs(
-            train, recipe, steps, step, close_epoch, {"weights": weights, "optimizer": steps},
-            seed=seed, checkpoint=checkpoint, deadline=deadline, title="training heads",
+            _batches(trunk, points, train, recipe, seed), len(train), recipe, steps, step, close_epoch,
+            {"weights": weights, "optimizer": steps},
+            checkpoint=checkpoint, deadline=deadline, title="training heads",
         )  # fmt: skip
     shaped = {
         point.name: weight.detach().reshape(len(train.names), point.cut.filters, point.positions).cpu()
         for point, weight in zip(points, in_order, strict=True)
     }
     return shaped, pd.DataFrame(rows)[["epoch", "head", "accuracy", "loss", "learning_rate", "seconds"]]
+
+
+def views_bytes(points: Sequence[HeadPoint], train: data.Split, views: int) -> int:
+    """Memory that kept trunk outputs take: float32, every image, every head, as often as there are views."""
+    return 4 * len(train) * views * sum(point.fan_in for point in points)
+
+
+Batches = Callable[[int], Iterator[tuple[list[torch.Tensor], torch.Tensor]]]
+
+
+def _batches(
+    trunk: Callable[[torch.Tensor], list[torch.Tensor]],
+    points: Sequence[HeadPoint],
+    train: data.Split,
+    recipe: profiles.Heads,
+    seed: int,
+) -> Batches:
+    """Features of each head `[batch, fan_in]` and labels, by epoch: from the trunk anew, or kept ones drawn again."""
+    images_of = training.augmented(train, recipe, seed)
+
+    def from_trunk(epoch: int) -> Iterator[tuple[list[torch.Tensor], torch.Tensor]]:
+        return ((trunk(images), labels) for images, labels in images_of(epoch))
+
+    if not recipe.views:
+        return from_trunk
+    needed, allowed = views_bytes(points, train, recipe.views), recipe.views_gib * 2**30
+    if needed > allowed:
+        log.warning(
+            "heads.views: %d augmented views of the trunk's outputs take %.1f GiB, views_gib allows %.1f; they are "
+            "computed anew in every epoch instead", recipe.views, needed / 2**30, recipe.views_gib,
+        )  # fmt: skip
+        return from_trunk
+    kept = [_keep(from_trunk(view), points, len(train)) for view in range(recipe.views)]
+
+    def from_kept(epoch: int) -> Iterator[tuple[list[torch.Tensor], torch.Tensor]]:
+        features, labels = kept[epoch % recipe.views]
+        generator = torch.Generator().manual_seed(data.mix(seed, epoch))
+        for chosen in torch.randperm(len(labels), generator=generator).to(labels.device).split(recipe.batch):
+            yield [feature[chosen] for feature in features], labels[chosen]
+
+    return from_kept
+
+
+def _keep(batches: Iterator, points: Sequence[HeadPoint], images: int) -> tuple[list[torch.Tensor], torch.Tensor]:
+    """All batches of an epoch in one tensor a head, filled in place so that nothing is held twice."""
+    features, labels, filled = [], None, 0
+    for batch, truth in batches:
+        if labels is None:
+            features = [part.new_empty(images, point.fan_in) for part, point in zip(batch, points, strict=True)]
+            labels = truth.new_empty(images)
+        part = slice(filled, filled + len(truth))
+        for whole, some in zip(features, batch, strict=True):
+            whole[part] = some
+        labels[part] = truth
+        filled += len(truth)
+    return [feature[:filled] for feature in features], labels[:filled]

@@ -108,8 +108,8 @@ def cut_points(model: nn.Module, image_size: int) -> tuple[CutPoint, ...]:
 def cut_points_at(model: nn.Module, modules: Sequence[str], image_size: int) -> tuple[CutPoint, ...]:
     """Cut points after the named modules of any network, their maps measured on one black image.
 
-    Raises `ValueError` for a name that is not there, or a module whose output is not a map
-    `[images, filters, side, side]`.
+    Raises `ValueError` for a name that is not there, a module whose output is not a map
+    `[images, filters, side, side]`, or one whose output the next module overwrites.
     """
     known = dict(model.named_modules())
     for name in modules:
@@ -119,13 +119,23 @@ def cut_points_at(model: nn.Module, modules: Sequence[str], image_size: int) -> 
             )
     example = next(iter(model.parameters()))
     image = torch.zeros(1, 3, image_size, image_size, device=example.device, dtype=example.dtype)
-    with capture(model, modules) as maps:
+    with capture(model, modules) as maps, ExitStack() as stack:
+        writes: dict[str, int] = {}  # how often each output had been written to when its module returned it
+        for name in modules:
+            hook = known[name].register_forward_hook(
+                lambda _, __, output, name=name: writes.update({name: getattr(output, "_version", 0)})
+            )
+            stack.callback(hook.remove)
         model(image)
     points = []
     for layer, name in enumerate(modules, start=1):
-        shape = maps[name].shape
+        shape = getattr(maps.get(name), "shape", ())
         if len(shape) != 4 or shape[2] != shape[3]:
             raise ValueError(f"the output of {name} is {list(shape)}, not a square map [images, filters, side, side]")
+        if maps[name]._version != writes[name]:
+            raise ValueError(
+                f"the output of {name} is overwritten by what follows it, such as an in-place ReLU; cut after that"
+            )
         points.append(CutPoint(f"layer {layer}", layer, name, shape[1], shape[2]))
     return tuple(points)
 
@@ -152,7 +162,8 @@ def capture(model: nn.Module, modules: Sequence[str]) -> Iterator[dict[str, torc
 
 def _convolution(channels: int, filters: int, pool: bool) -> nn.Sequential:
     convolution = nn.Conv2d(channels, filters, 3, padding=1, bias=False)  # batch norm brings the bias
-    nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
+    if not convolution.weight.is_meta:  # shapes alone have nothing to fill, and trying would load torch's compiler
+        nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
     parts = [convolution, nn.BatchNorm2d(filters), nn.ReLU(inplace=True)]
     return nn.Sequential(*parts, nn.MaxPool2d(2)) if pool else nn.Sequential(*parts)
 

@@ -25,6 +25,7 @@ CLUSTERS = [
 ]
 
 _IMAGES = 8  # in a row
+_NAMED = 16  # labels whose names can be read on an axis
 _CELL = 0.88  # inches from one image to the next
 
 
@@ -79,11 +80,12 @@ def one_filter(table: pd.DataFrame) -> Figure:
     Source: sections 3 to 5 of the method.
     """
     filters = [rows for _, rows in table.groupby(["cut", "filter"], sort=False)]
-    fig = look.canvas(2.5 * len(filters) + 0.3, width=10.6)
+    size = int(table["true_index"].max()) + 1
+    named = size <= _NAMED
+    fig = look.canvas((2.9 if named else 2.5) * len(filters) + 0.3, width=12.4 if named else 10.6)
     axes = fig.subplots(len(filters), 4, squeeze=False)
     threshold = table["threshold"].iloc[0]
     for (field, clipped, permuted, words), rows in zip(axes, filters, strict=True):
-        size = int(rows["true_index"].max()) + 1
         shown = _matrix(rows, "relative", size, np.nan)
         drawn = field.imshow(shown, cmap="vlag", vmin=-1, vmax=1, interpolation="none")
         bar = fig.colorbar(
@@ -149,7 +151,8 @@ def _labelled(ax: Axes, png: str, label: str) -> None:
     words = look.fit(look.spoken(label), _CELL, 7, 2)
     points = 7 if len(words) > 1 else 9
     at = {"transform": ax.transAxes, "ha": "center", "va": "baseline"}
-    ax.text(0.5, -0.15, words, fontsize=points, color=look.INK, linespacing=1.05, **at)
+    # Baselines of first lines stand side by side, whatever the letters; one line is 0.15 of an image high.
+    ax.text(0.5, -0.16 - 0.15 * words.count("\n"), words, fontsize=points, color=look.INK, linespacing=1.05, **at)
 
 
 def _colour(cluster: int) -> tuple[float, float, float]:
@@ -182,46 +185,39 @@ def _names(ax: Axes, rows: pd.DataFrame) -> None:
     """The labels of each cluster beside its colour, as many clusters as there is room for."""
     ax.set_axis_off()
     ax.set_box_aspect(1)
-    room, line, y = 20, 1 / 21, 0.99
     clusters = list(_clusters(rows))
+    line, free = 0, 16  # lines
     for number, (cluster, members) in enumerate(clusters):
-        words = look.fit(f"{cluster}: {', '.join(map(look.spoken, members['true_label']))}", 2.15, 7, 4)
-        left = len(clusters) - number
-        if words.count("\n") + 1 + (left > 1) > room - 1:
-            ax.text(0.0, y, f"and {left} more", transform=ax.transAxes, fontsize=7, va="top", in_layout=False)
-            y -= line
+        labels = members["true_label"]
+        between = ", " if labels.str.len().max() > 1 else "  "  # a comma may be a label
+        words = look.fit(f"{cluster}:  {between.join(map(look.spoken, labels))}", 1.95, 7, 4)
+        needed = words.count("\n") + 1
+        if line + needed > free:
+            _entry(ax, line, "none", f"and {len(clusters) - number} more")
+            line += 1
             break
-        _entry(ax, y, _colour(cluster), words)
-        room -= words.count("\n") + 1
-        y -= line * (words.count("\n") + 1.25)
+        _entry(ax, line, _colour(cluster), words)
+        line += needed
     noise = int(((rows["clipped"] == 1) & (rows["cluster"] < 0)).sum())
-    _entry(ax, y, NOISE, f"noise: {noise} element{'s' * (noise != 1)}")
+    _entry(ax, line, NOISE, f"noise: {noise} element{'s' * (noise != 1)}")
 
 
-def _entry(ax: Axes, y: float, colour: tuple, words: str) -> None:
-    ax.text(0.0, y, "■", transform=ax.transAxes, color=colour, fontsize=9, va="top", in_layout=False)
-    ax.text(
-        0.075,
-        y,
-        words,
-        transform=ax.transAxes,
-        fontsize=7,
-        va="top",
-        color=look.INK,
-        in_layout=False,
-        linespacing=1.15,
-    )
+def _entry(ax: Axes, line: int, colour: tuple | str, words: str) -> None:
+    place = {"xy": (0, 1), "xycoords": "axes fraction", "textcoords": "offset points", "in_layout": False}
+    down = -3 - 9.8 * line
+    ax.annotate("■", xytext=(0, down), color=colour, fontsize=9, va="top", **place)
+    ax.annotate(words, xytext=(12, down), color=look.INK, fontsize=7, va="top", linespacing=1.15, **place)
 
 
 def _name_labels(ax: Axes, labels: pd.Series, size: int) -> None:
     """Names on the axes where they can be read, else numbers."""
     ax.grid(False)
     ax.tick_params(labelsize=7)
-    if size > 16:
+    if size > _NAMED:
         ax.set_xticks(ticks := [*range(0, size, 20 if size > 50 else 5)])
         ax.set_yticks(ticks)
         return
-    names = [look.fit(look.spoken(labels.get(place, "")), 0.7, 7, 1) for place in range(size)]
+    names = [look.fit(look.spoken(labels.get(place, "")), 0.8, 7, 1) for place in range(size)]
     upright = max(map(len, names)) > 2
     ax.set_xticks(range(size), names, rotation=90 if upright else 0)
     ax.set_yticks(range(size), names)

@@ -16,11 +16,14 @@ from pathlib import Path
 
 import yaml
 
+from singlefilter import glyphs
+
 DATA_SETS = ("glyphs", "cifar10", "cifar100", "fashionmnist", "imagenet")
 NETWORKS = ("vgg", "efficientnet_b0")
 SCHEDULES = ("step", "cosine")
 HEAD_KINDS = ("flat", "pooled")
 SPLITS = ("train", "test")
+FEWEST_LABELS = 3  # the claims are about 3 to 1,000 labels; d' needs two wrong outputs
 
 
 class ProfileError(ValueError):
@@ -39,8 +42,8 @@ class Data:
 
     def problems(self) -> typing.Iterator[str]:
         yield from _among("name", self.name, DATA_SETS)
-        if self.labels is not None and self.labels < 2:
-            yield f"labels: {self.labels} given, at least 2 are needed"
+        if self.labels is not None and self.labels < FEWEST_LABELS:
+            yield f"labels: {self.labels} given, at least {FEWEST_LABELS} are needed"
         for key in ("train_per_label", "test_per_label"):
             value = getattr(self, key)
             if value is not None and value < 1:
@@ -48,7 +51,9 @@ class Data:
             if self.name == "glyphs" and value is None:
                 yield f"{key}: glyphs are drawn on demand, so say how many images per label"
         if self.name == "glyphs" and self.labels is None:
-            yield "labels: glyphs are drawn on demand, so say how many labels (3 to 1000)"
+            yield f"labels: glyphs are drawn on demand, so say how many labels ({FEWEST_LABELS} to {glyphs.MOST})"
+        if self.name == "glyphs" and (self.labels or 0) > glyphs.MOST:
+            yield f"labels: {self.labels} given, there are {glyphs.MOST} glyphs"
         if self.name == "glyphs" and self.image_size != 32:
             yield f"image_size: glyphs are 32 pixels wide, {self.image_size} given"
         if self.image_size < 8:
@@ -110,7 +115,7 @@ class Recipe:
             if not 0 <= getattr(self, key) < 1:
                 yield f"{key}: {getattr(self, key)} given, it has to be from 0 up to below 1"
         for key in ("weight_decay", "warmup_epochs", "shift"):
-            if getattr(self, key) < 0:
+            if not getattr(self, key) >= 0:
                 yield f"{key}: {getattr(self, key)} given, it cannot be negative"
         if self.momentum == 0:
             yield "momentum: Nesterov momentum has to be above 0"
@@ -118,7 +123,11 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Heads(Recipe):
-    """Heads on the frozen trunk (section 2).  `cuts`: layer numbers (empty: all of them)."""
+    """Heads on the frozen trunk (section 2).  `cuts`: layer numbers (empty: all of them).
+
+    `views`: how many augmented passes over the images are computed and kept, to be drawn from again in every epoch,
+    as long as they take no more than `views_gib`; 0 computes a new one in every epoch, as the paper does.
+    """
 
     epochs: int = 200
     learning_rate: float = 0.01
@@ -127,11 +136,15 @@ class Heads(Recipe):
     every: int = 1
     cuts: tuple[int, ...] = ()
     kinds: tuple[str, ...] = HEAD_KINDS
+    views: int = 0
+    views_gib: float = 2.0
 
     def problems(self) -> typing.Iterator[str]:
         yield from super().problems()
         for kind in self.kinds:
             yield from _among("kinds", kind, HEAD_KINDS)
+        if self.views < 0 or not self.views_gib > 0:
+            yield f"views, views_gib: {self.views} and {self.views_gib} given, views start at 0 and need some memory"
         if "flat" not in self.kinds:
             yield "kinds: the flat head is the one that is analysed, so it has to be among them"
 
@@ -169,6 +182,10 @@ class Profile:
     heads: Heads = field(default_factory=Heads)
     analysis: Analysis = field(default_factory=Analysis)
 
+    def problems(self) -> typing.Iterator[str]:
+        if self.seed < 0:
+            yield f"seed: {self.seed} given, it cannot be negative"
+
 
 def available() -> tuple[str, ...]:
     """Names of the profiles that come with the library."""
@@ -184,14 +201,14 @@ def load(name: str | Path) -> Profile:
     if name in available():
         source, text = (
             f"profile {name}",
-            (resources.files("singlefilter") / "profiles" / f"{name}.yaml").read_text(),
+            (resources.files("singlefilter") / "profiles" / f"{name}.yaml").read_text(encoding="utf-8"),
         )
     elif str(name).endswith((".yaml", ".yml")):
         source = str(name)
         try:
-            text = Path(name).read_text()
-        except OSError as error:
-            raise ProfileError(f"{source}: cannot be read ({error.strerror})") from error
+            text = Path(name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ProfileError(f"{source}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
     else:
         raise ProfileError(f"no profile named {name!r}: there are {', '.join(available())}, or give a .yaml file")
     try:

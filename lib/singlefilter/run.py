@@ -5,17 +5,18 @@ from __future__ import annotations
 import argparse
 import logging
 import math
+import os
 import sys
 import time
 from pathlib import Path
 
-from singlefilter import __version__, data, environment, figures, profiles, stages, store, training
+from singlefilter import __version__, data, environment, fields, figures, profiles, progress, stages, store, training
 
 EXIT_PAUSED = 75  # EX_TEMPFAIL: not a failure, run it again
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; returns the exit status: 0 done, 1 failed, 2 wrong use, 75 paused by --minutes."""
+    """Run a command; returns the exit status: 0 done, 1 failed, 2 wrong use, 75 paused, 130 interrupted."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     options = _parser().parse_args(arguments)
     try:
@@ -26,9 +27,19 @@ def main(arguments: list[str] | None = None) -> int:
     except (profiles.ProfileError, UsageError) as error:
         print(f"singlefilter: {error}", file=sys.stderr)
         return 2
-    except (data.DataError, training.Diverged, figures.TableError, NotebookFailed) as error:
+    except (
+        data.DataError,
+        training.Diverged,
+        fields.NotFinite,
+        figures.TableError,
+        NotebookFailed,
+        OSError,
+    ) as error:
         print(f"singlefilter: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nsinglefilter: interrupted; the same command goes on from the last finished epoch", file=sys.stderr)
+        return 130
 
 
 class UsageError(ValueError):
@@ -122,9 +133,8 @@ def notebooks(only: str | None = None) -> list[Path]:
     chosen = [path for path in found if only is None or path.name[:2] == only.zfill(2)]
     if not chosen:
         numbers = ", ".join(path.name[:2] for path in found) or "none"
-        raise UsageError(
-            f"--only {only}: no such notebook; there are {numbers} in {store.project_root() / 'notebooks'}"
-        )
+        asked = f"--only {only}: no such notebook" if only else "no notebooks to run"
+        raise UsageError(f"{asked}; there are {numbers} in {store.project_root() / 'notebooks'}")
     return chosen
 
 
@@ -143,6 +153,7 @@ def execute(notebook: Path, profile: str, name: str, data_dir: Path | None) -> P
     parameters = {"profile": str(Path(profile).resolve()) if profile.endswith((".yaml", ".yml")) else profile}
     if data_dir is not None:
         parameters["data_dir"] = str(data_dir)
+    os.environ[progress.UNWATCHED] = "yes"
     try:
         papermill.execute_notebook(
             notebook, target, parameters, kernel_name="python3", cwd=notebook.parent, progress_bar=False

@@ -5,6 +5,7 @@ Every function here returns at once when its stage is complete, and otherwise do
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable
@@ -24,11 +25,20 @@ NAMES = ("data", "train", "heads", "measure")
 
 @dataclass(frozen=True)
 class Run:
-    """A profile on its way through the stages: where its data are, and when (`time.monotonic`) to pause."""
+    """A profile on its way through the stages: where its data are, and when (`time.monotonic`) to pause.
+
+    Raises `ProfileError` where network, images and heads do not fit together.
+    """
 
     profile: profiles.Profile
     data_dir: str | Path | None = None
     deadline: float = math.inf
+
+    def __post_init__(self) -> None:
+        try:
+            points(self)  # before any work
+        except ValueError as error:
+            raise profiles.ProfileError(f"profile {self.profile.name}: {error}") from error
 
 
 def of(profile: str, data_dir: str = "") -> Run:
@@ -47,7 +57,7 @@ def network(run: Run) -> tuple[nn.Module, pd.DataFrame]:
     """The trained network, in eval mode on the device that computes, and its training curves."""
     folder = _network_folder(run)
     profile, names = run.profile, splits(run)["train"].names
-    model = models.build(profile.network, len(names), profile.data.image_size, profile.seed)
+    model = models.build(_without_weights(profile), len(names), profile.data.image_size, profile.seed)
     model.load_state_dict(load_file(folder / "network.safetensors"))
     model = model.eval().to(training.device(), memory_format=torch.channels_last)
     return model, pd.read_csv(folder / "curves.csv", float_precision="round_trip")
@@ -57,7 +67,7 @@ def points(run: Run) -> tuple[heads_.HeadPoint, ...]:
     """The heads of the profile: where each sits and what it sees."""
     profile = run.profile
     with torch.device("meta"):  # shapes alone: nothing is computed
-        model = models.build(profile.network, 2, profile.data.image_size, profile.seed)
+        model = models.build(_without_weights(profile), 2, profile.data.image_size, profile.seed)
     return heads_.head_points(models.cut_points(model, profile.data.image_size), profile.heads)
 
 
@@ -122,14 +132,17 @@ def _configs(run: Run) -> dict[str, dict]:
     images = _checksums(data.stage(profile.data, profile.seed, run.data_dir))
     train = {"images": images, "network": profile.network, "training": profile.training, "seed": profile.seed}
     head = {"train": store.config_key(train), "heads": profile.heads, "seed": profile.seed}
-    measured = {
-        f"measure-{split}": {"heads": store.config_key(head), "split": split} for split in profile.analysis.splits
-    }
+    measured = {f"measure-{split}": {"heads": store.config_key(head), "split": split} for split in profiles.SPLITS}
     return {"train": train, "heads": head} | measured
 
 
 def _checksums(folder: Path) -> dict[str, str]:
     return {name: entry["sha256"] for name, entry in store.manifest(folder)["files"].items()}
+
+
+def _without_weights(profile: profiles.Profile) -> profiles.Network:
+    """The network without the weights it starts from, which are downloaded: only training needs them."""
+    return dataclasses.replace(profile.network, weights=None)
 
 
 def _network_folder(run: Run) -> Path:

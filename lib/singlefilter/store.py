@@ -28,7 +28,8 @@ log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
 _PACKAGES = ("singlefilter", "torch", "torchvision", "numpy", "matplotlib", "pandas", "scipy")
-_verified: set[tuple[str, int]] = set()
+_TEMPORARY = ".unfinished-"
+_verified: set[tuple] = set()
 
 
 def project_root() -> Path:
@@ -73,6 +74,8 @@ def stage(name: str, config: object, build: Callable[[Path], None]) -> Path:
             _set_aside(folder)
         work = folder.with_name(folder.name + ".partial")
         work.mkdir(exist_ok=True)
+        for orphan in work.rglob(_TEMPORARY + "*"):  # of a process that was killed while it wrote
+            orphan.unlink()
         start, code = time.perf_counter(), commit()  # the code that ran, not what it was edited to meanwhile
         build(work)
         _seal(work, name, config, time.perf_counter() - start, code)
@@ -83,27 +86,19 @@ def stage(name: str, config: object, build: Callable[[Path], None]) -> Path:
 
 def is_complete(folder: Path) -> bool:
     """Whether a stage folder is there and every file has the size and checksum of its manifest."""
-    manifest_path = folder / MANIFEST
-    if not manifest_path.exists():
+    if not (folder / MANIFEST).exists():
         return False
     if _stamp(folder) in _verified:
         return True
-    try:
-        files = json.loads(manifest_path.read_text())["files"]
-        sound = all(
-            (folder / name).stat().st_size == entry["bytes"] and file_checksum(folder / name) == entry["sha256"]
-            for name, entry in files.items()
-        )
-    except (OSError, ValueError, KeyError):
-        sound = False
-    if sound:
-        _verified.add(_stamp(folder))
-    return sound
+    if _damaged_file(folder) is not None:
+        return False
+    _verified.add(_stamp(folder))
+    return True
 
 
 def manifest(folder: Path) -> dict:
     """Manifest of a finished stage: name, config, files, seconds, versions, machine, commit."""
-    return json.loads((folder / MANIFEST).read_text())
+    return json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
 
 
 def forget(folder: Path) -> bool:
@@ -120,7 +115,7 @@ def forget(folder: Path) -> bool:
 def atomic_file(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends well, and vanishes otherwise."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{_TEMPORARY}{path.name}.", suffix=path.suffix)
     os.close(handle)
     try:
         yield Path(temporary)
@@ -135,7 +130,8 @@ def atomic_file(path: Path) -> Iterator[Path]:
 def write_json(path: Path, content: object) -> None:
     """Write JSON atomically, keys sorted, dataclasses as mappings."""
     with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(_plain(content), indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+        text = json.dumps(_plain(content), indent=1, sort_keys=True, ensure_ascii=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def file_checksum(path: Path) -> str:
@@ -173,8 +169,10 @@ def machine() -> dict[str, object]:
 
 
 def commit() -> str:
-    """Commit of the checkout, with `-dirty` when the library differs from it; `unknown` outside of git."""
-    root = project_root()
+    """Commit of the library's checkout, `-dirty` when the library differs from it; `unknown` where there is none."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / "pyproject.toml").exists():  # installed: a repository around it would be another project's
+        return "unknown"
     try:
         head = _git(root, "rev-parse", "HEAD")
         dirty = _git(root, "status", "--porcelain", "--", "lib")
@@ -218,13 +216,31 @@ def _seal(work: Path, name: str, config: object, seconds: float, code: str) -> N
 
 
 def _set_aside(folder: Path) -> None:
-    aside = folder.with_name(folder.name + f".damaged-{time.time_ns()}")
+    aside, file = folder.with_name(folder.name + f".damaged-{time.time_ns()}"), _damaged_file(folder)
     os.replace(folder, aside)
-    log.warning("%s does not match its manifest: set aside as %s and built again", folder.name, aside.name)
+    log.warning(
+        "%s: %s is missing or not as it was written; set aside as %s and built again", folder.name, file, aside.name
+    )
 
 
-def _stamp(folder: Path) -> tuple[str, int]:
-    return str(folder), (folder / MANIFEST).stat().st_mtime_ns
+def _damaged_file(folder: Path) -> str | None:
+    """The first file of a stage that is not as its manifest says, or None when all are."""
+    try:
+        files = manifest(folder)["files"]
+        entries = {name: (entry["bytes"], entry["sha256"]) for name, entry in files.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return MANIFEST
+    for name, (size, checksum) in entries.items():
+        path = folder / name
+        if not path.is_file() or path.stat().st_size != size or file_checksum(path) != checksum:
+            return name
+    return None
+
+
+def _stamp(folder: Path) -> tuple:
+    """What a verified folder looks like without reading it: its files, their sizes and times."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return str(folder), *((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files)
 
 
 def _plain(value: object) -> object:

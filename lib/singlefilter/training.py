@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import pickle
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -12,9 +14,8 @@ import pandas as pd
 import torch
 from torch import nn
 from torch.nn import functional
-from tqdm.auto import tqdm
 
-from singlefilter import data, profiles, store
+from singlefilter import data, profiles, progress, store
 
 
 class Paused(Exception):
@@ -90,8 +91,8 @@ def fit(
     model.train()
     state = {"model": model, "optimizer": steps}
     rows = run_epochs(
-        train, recipe, steps, step, close_epoch, state,
-        seed=seed, checkpoint=checkpoint, deadline=deadline, title="training", before_epoch=model.train,
+        augmented(train, recipe, seed), len(train), recipe, steps, step, close_epoch, state,
+        checkpoint=checkpoint, deadline=deadline, title="training", before_epoch=model.train,
     )  # fmt: skip
     for parameter in parameters:
         parameter.grad = None
@@ -99,15 +100,22 @@ def fit(
     return pd.DataFrame(rows)[["epoch", "split", "accuracy", "loss", "learning_rate", "seconds"]]
 
 
+def augmented(train: data.Split, recipe: profiles.Recipe, seed: int):
+    """Batches of an epoch by its number, shuffled and augmented as the recipe says."""
+    return lambda epoch: data.batches(
+        train, recipe.batch, seed=seed, epoch=epoch, shift=recipe.shift, flip=recipe.flip
+    )
+
+
 def run_epochs(
-    train: data.Split,
+    batches: Callable[[int], Iterator[tuple[object, torch.Tensor]]],
+    images: int,
     recipe: profiles.Recipe,
     steps: torch.optim.SGD,
-    step: Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]],
+    step: Callable[[object, torch.Tensor], tuple[torch.Tensor, torch.Tensor]],
     close_epoch: Callable[[int, torch.Tensor, torch.Tensor], list[dict]],
     state: dict,
     *,
-    seed: int,
     checkpoint: Path | None,
     deadline: float,
     title: str,
@@ -115,32 +123,31 @@ def run_epochs(
 ) -> list[dict]:
     """Epochs of a recipe, from its checkpoint when there is one: what networks and heads have in common.
 
-    `step` does forward and backward passes of a batch and returns losses and counts of correct answers, one each of
-    what is trained; they are summed on the device, so no step waits for the GPU.  `close_epoch` makes the epoch's
-    rows from mean losses and accuracies.  `state`: what goes into the checkpoint, by name.
+    `batches(epoch)` yields what `step` takes, and labels; `images` are in an epoch.  `step` does forward and backward
+    passes of a batch and returns losses and counts of correct answers, one each of what is trained; they are summed
+    on the device, so no step waits for the GPU.  `close_epoch` makes the epoch's rows from mean losses and
+    accuracies.  `state`: what goes into the checkpoint, by name.
     """
-    rows, first = _resume(checkpoint, state, train.images.device)
-    batches = math.ceil(len(train) / recipe.batch)
-    bar = tqdm(range(first, recipe.epochs), title, recipe.epochs, initial=first, mininterval=5, unit="epoch")
+    rows, first = _resume(checkpoint, state)
+    per_epoch = math.ceil(images / recipe.batch)
+    bar = progress.bar(range(first, recipe.epochs), title, "epoch", total=recipe.epochs, done=first)
     for epoch in bar:
         if time.monotonic() > deadline:
             raise Paused(f"{title} paused after epoch {epoch} of {recipe.epochs}; the same command goes on from here")
         start = time.perf_counter()
         before_epoch()
-        totals = None
-        batch_of_epoch = data.batches(
-            train, recipe.batch, seed=seed, epoch=epoch, shift=recipe.shift, flip=recipe.flip
-        )
-        for number, (images, labels) in enumerate(batch_of_epoch):
-            rate = learning_rate(recipe, epoch + (number + 0.5) / batches)
+        totals, seen = None, 0
+        for number, (inputs, labels) in enumerate(batches(epoch)):
+            rate = learning_rate(recipe, epoch + (number + 0.5) / per_epoch)
             for group in steps.param_groups:
                 group["lr"] = rate
-            losses, correct = step(images, labels)
+            losses, correct = step(inputs, labels)
             steps.step()
             steps.zero_grad()
             sums = torch.stack([losses * len(labels), correct]).double()
             totals = sums if totals is None else totals + sums
-        losses, accuracies = (totals / len(train)).cpu()
+            seen += len(labels)
+        losses, accuracies = (totals / seen).cpu()
         if not torch.isfinite(losses).all():
             raise Diverged(
                 f"{title}: the loss is no number any more in epoch {epoch + 1}. Lower learning_rate "
@@ -150,7 +157,7 @@ def run_epochs(
         closed = close_epoch(epoch + 1, losses, accuracies)
         seconds = round(time.perf_counter() - start, 3)
         rows += [common | row | {"seconds": seconds} for row in closed]
-        bar.set_postfix({"accuracy": f"{rows[-1]['accuracy']:.3f}"})
+        bar.set_postfix({"accuracy": f"{rows[-1]['accuracy']:.3f}"}, refresh=False)
         _save(checkpoint, state, rows, epoch + 1)
     return rows
 
@@ -184,10 +191,14 @@ def _save(checkpoint: Path | None, state: dict, rows: list[dict], epochs: int) -
             torch.save(content, temporary)
 
 
-def _resume(checkpoint: Path | None, state: dict, on: torch.device) -> tuple[list[dict], int]:
+def _resume(checkpoint: Path | None, state: dict) -> tuple[list[dict], int]:
     if checkpoint is None or not checkpoint.exists():
         return [], 0
-    content = torch.load(checkpoint, map_location=on, weights_only=True)
+    try:
+        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        logging.getLogger(__name__).warning("%s cannot be read (%s): starting over", checkpoint, error)
+        return [], 0
     for name, part in state.items():
         part.load_state_dict(content[name])
     return content["rows"], content["epochs"]

@@ -1,0 +1,40 @@
+"""Progress of long work: a bar where somebody watches, a plain line now and then where nobody does."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+
+import tqdm
+import tqdm.auto
+
+SECONDS_BETWEEN_LINES = 30
+UNWATCHED = "SINGLEFILTER_UNWATCHED"  # set in the environment of notebooks that papermill runs
+
+
+class Lines(tqdm.tqdm):
+    """A progress bar that prints lines, which read well in a log or a rendered notebook."""
+
+    said = -1
+
+    def display(self, msg=None, pos=None) -> None:
+        if self.n == self.said:  # closing a bar displays it once more
+            return
+        self.said = self.n
+        line = f"{self.desc.rstrip(': ')}: {self.n} of {self.total} {self.unit}s"
+        print(line + (f", {self.postfix}" if self.postfix else ""), flush=True)
+
+
+def bar(items: Iterable, title: str, unit: str, *, total: int, done: int = 0) -> tqdm.tqdm:
+    """A progress bar over `items`; `set_postfix` of the bar adds what is to be said beside the count."""
+    if is_watched():
+        return tqdm.auto.tqdm(items, title, total, initial=done, unit=unit, mininterval=1)
+    return Lines(items, title, total, initial=done, unit=unit, mininterval=SECONDS_BETWEEN_LINES, miniters=1)
+
+
+def is_watched() -> bool:
+    """Whether somebody sees a bar move: at a terminal, or in a notebook that is open."""
+    if os.environ.get(UNWATCHED):
+        return False
+    return sys.stderr.isatty() or "ipykernel" in sys.modules

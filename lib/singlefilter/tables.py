@@ -1,0 +1,236 @@
+"""The table behind every figure, made from what the stages of a run keep.
+
+One row per observation; every table ends with where it comes from: profile, data, network, seed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from singlefilter import claims as rules
+from singlefilter import clusters, data, fields, figures, heads, models, stages, statistics, store
+
+IMAGES = 8  # in a row of a picture
+
+
+def folder(run: stages.Run) -> Path:
+    """Folder of a run's figures and tables: `figures/<profile>/` in the project."""
+    return store.project_root() / "figures" / run.profile.name
+
+
+def publish(run: stages.Run, name: str, table: pd.DataFrame) -> Figure:
+    """Write a figure's table and drawings into the run's folder, its provenance beside them; returns the figure."""
+    figure = figures.publish(name, _marked(run, table), folder(run))
+    store.write_json(folder(run) / "provenance.json", stages.provenance(run))
+    return figure
+
+
+def preview(run: stages.Run, name: str, table: pd.DataFrame) -> Figure:
+    """The figure of a table, drawn and not written."""
+    return figures.FIGURES[name](_marked(run, table))
+
+
+def samples(run: stages.Run, seed: int = 0) -> pd.DataFrame:
+    """Panels of the picture that goes with the paper: eight images of CIFAR-100, of ImageNet, and of the glyphs.
+
+    A panel whose data are not there has one row that says how to get them.
+    """
+    rows = []
+    for panel, name in zip("ABC", ("cifar100", "imagenet", "glyphs"), strict=True):
+        common = {"panel": panel, "title": data.TITLES[name]}
+        try:
+            images = data.sample(name, IMAGES, seed, run.data_dir)
+        except data.DataError as missing:
+            empty = {"position": 0, "label": "", "source": "", "png": "", "note": str(missing)}
+            rows.append(common | empty)
+            continue
+        for position, (label, file, image) in enumerate(images):
+            shown = {"position": position, "label": label, "source": file, "png": figures.encode_png(image)}
+            rows.append(common | shown | {"note": ""})
+    return pd.DataFrame(rows)
+
+
+def curves(run: stages.Run) -> pd.DataFrame:
+    """Training curves of the network: epoch, split, accuracy, loss, learning_rate, seconds."""
+    return stages.network(run)[1]
+
+
+def accuracy_by_layer(run: stages.Run) -> pd.DataFrame:
+    """Accuracy on the test split of the head at every cut, flat and pooled, with Wilson's interval."""
+    correct = stages.measurement(run, "test").correct
+    labels = len(stages.splits(run)["test"].names)
+    rows = []
+    for point in stages.points(run):
+        answers = correct[point.name]
+        accuracy, low, high = map(float, statistics.proportion_interval(int(answers.sum()), len(answers)))
+        row = _place(point.cut) | {"filters": point.cut.filters, "positions": point.positions, "head": point.kind}
+        row |= {"accuracy": accuracy, "low": low, "high": high, "n": len(answers)}
+        rows.append(row | {"fan_in": point.fan_in, "labels": labels})
+    return pd.DataFrame(rows)
+
+
+@functools.lru_cache(maxsize=4)
+def counts(run: stages.Run, split: str = "train") -> dict[int, pd.DataFrame]:
+    """Clusters and noise of every filter (`statistics.count_filters`), by layer, from the flat heads."""
+    measured, weights = stages.measurement(run, split), stages.heads(run)[0]
+    by_layer = {}
+    for point in _flat(run):
+        parts = []
+        for _, matrices in fields.chunks(measured.class_means[point.name], weights[point.name]):
+            clipped = clusters.clip(matrices, run.profile.analysis.threshold)
+            parts.append(statistics.count_filters(clipped, clusters.find(clipped)))
+        table = pd.concat(parts, ignore_index=True)
+        by_layer[point.cut.layer] = table.assign(filter=np.arange(len(table)))
+    return by_layer
+
+
+def statistics_by_layer(run: stages.Run) -> pd.DataFrame:
+    """N_c, C_s, n, S, X, SNR and d' of every layer on every measured split, each with its interval."""
+    rows = []
+    for split in run.profile.analysis.splits:
+        measured, labels = stages.measurement(run, split), len(stages.splits(run)[split].names)
+        points = _flat(run)
+        dprime = np.stack([measured.dprime[point.name].numpy() for point in points], axis=1)
+        resamples, seed = run.profile.analysis.resamples, run.profile.seed
+        intervals = np.stack(statistics.mean_interval(dprime, resamples, seed), axis=1)
+        for point, interval in zip(points, intervals, strict=True):
+            layer = statistics.layer_statistics(counts(run, split)[point.cut.layer], labels, resamples, seed)
+            layer |= dict(zip(("dprime", "dprime_low", "dprime_high"), interval, strict=True))
+            rows.append(_place(point.cut) | {"split": split} | layer | {"images": len(dprime)})
+    table = pd.DataFrame(rows)
+    ends = ("", "_low", "_high")
+    first = [
+        f"{name}{end}"
+        for name in ("N_c", "C_s", "n", "S", "X_internal", "X_external", "snr", "dprime")
+        for end in ends
+    ]
+    ahead = ["cut", "layer", "split", *first]
+    return table[ahead + [column for column in table.columns if column not in ahead]]
+
+
+def worth_seeing(counted: pd.DataFrame) -> int:
+    """The filter with the most ones inside squares off the diagonal, that is with the largest clusters; of several
+    the one with the least noise."""
+    return int(counted.sort_values(["internal", "noise"], ascending=[False, True], kind="stable")["filter"].iloc[0])
+
+
+def one_filter(run: stages.Run, layers: tuple[int, ...] = (), filter_: int | None = None) -> pd.DataFrame:
+    """Every element of the field matrix of a filter, what clipping and clusters make of it, one filter a layer.
+
+    `layers`: by default the first, a middle and the last one with a pool; `filter_`: by default in each layer the
+    one `worth_seeing`.  Raises `ValueError` for a layer or a filter that is not there.
+    """
+    chosen = layers or _early_middle_last(run)
+    measured, weights = stages.measurement(run), stages.heads(run)[0]
+    names = np.array(stages.splits(run)["train"].names)
+    by_layer = {point.cut.layer: point for point in _flat(run)}
+    tables = []
+    for layer in chosen:
+        if layer not in by_layer:
+            raise ValueError(f"no head at layer {layer}; there are heads at {', '.join(map(str, by_layer))}")
+        point = by_layer[layer]
+        which = worth_seeing(counts(run)[layer]) if filter_ is None else filter_
+        if not 0 <= which < point.cut.filters:
+            raise ValueError(f"layer {layer} has filters 0 to {point.cut.filters - 1}, {which} asked for")
+        part = slice(which, which + 1)
+        matrix = fields.field_matrices(measured.class_means[point.name][:, part], weights[point.name][:, part])
+        table = _elements(matrix.numpy(), names, run.profile.analysis.threshold)
+        tables.append(pd.DataFrame(_place(point.cut) | {"filter": which}, index=table.index).join(table))
+    return pd.concat(tables, ignore_index=True)
+
+
+def cluster_images(run: stages.Run, layer: int | None = None, filter_: int | None = None) -> pd.DataFrame:
+    """Test images of the labels in each cluster of a filter, the largest clusters first, and of some in none."""
+    one = one_filter(run, (_early_middle_last(run)[-1] if layer is None else layer,), filter_)
+    split = stages.splits(run)["test"]
+    diagonal = one[one["true_index"] == one["out_index"]].sort_values("true_position")
+    first_image = {label: int((split.labels == label).nonzero()[0]) for label in diagonal["true_index"]}
+    rows = []
+    for cluster, members in diagonal.groupby("cluster", sort=False):
+        for row in members.head(IMAGES).itertuples():
+            image = split.images[first_image[row.true_index]].cpu().numpy()
+            place = {"cut": row.cut, "layer": row.layer, "filter": row.filter, "cluster": cluster}
+            rows.append(place | {"label": row.true_label, "png": figures.encode_png(image)})
+    return pd.DataFrame(rows)
+
+
+def claims(run: stages.Run) -> pd.DataFrame:
+    """Claims C1, C2 and C3 with statistic, interval and verdict, by the rules of `singlefilter.claims`."""
+    points, correct = _flat(run), stages.measurement(run, "test").correct
+    answers = np.stack([correct[point.name].numpy() for point in points], axis=1)
+    labels = len(stages.splits(run)["train"].names)
+    settings = (run.profile.analysis.resamples, run.profile.seed)
+    decided = (
+        rules.claim_c1(answers, [point.cut.layer for point in points], *settings),
+        rules.claim_c2(counts(run), labels, *settings),
+        rules.claim_c3(counts(run), labels, *settings),
+    )
+    return pd.DataFrame([dataclasses.asdict(claim) for claim in decided])
+
+
+def claims_of_all_profiles() -> pd.DataFrame:
+    """The claims of every profile whose results are in the project, one row per claim and profile."""
+    found = sorted((store.project_root() / "figures").glob("*/claims.csv"))
+    return pd.concat([figures.read_table(path) for path in found], ignore_index=True).sort_values(
+        "claim", kind="stable"
+    )
+
+
+def _marked(run: stages.Run, table: pd.DataFrame) -> pd.DataFrame:
+    """The table with the columns that say where it comes from."""
+    return table.assign(
+        profile=run.profile.name,
+        data=data.TITLES[run.profile.data.name],
+        network=run.profile.network.title,
+        seed=run.profile.seed,
+    )
+
+
+def _elements(matrix: np.ndarray, names: np.ndarray, threshold: float) -> pd.DataFrame:
+    """One row per element of one field matrix `[1, true_label, out_label]`."""
+    clipped = clusters.clip(matrix, threshold)
+    found = clusters.find(clipped)
+    position = np.argsort(clusters.display_order(found)[0])
+    found = found[0]
+    true, out = (index.ravel() for index in np.indices(matrix.shape[1:]))
+    same = (found[true] == found[out]) & (found[true] >= 0)
+    largest = matrix.max()
+    columns = {
+        "true_index": true,
+        "out_index": out,
+        "true_label": names[true],
+        "out_label": names[out],
+        "field": matrix.ravel(),
+        "relative": matrix.ravel() / largest if largest > 0 else np.full(matrix.size, np.nan),
+        "clipped": clipped.ravel().astype(int),
+        "cluster": np.where(same, found[true], -1),
+        "true_position": position[true],
+        "out_position": position[out],
+        "threshold": threshold,
+    }
+    return pd.DataFrame(columns)
+
+
+def _flat(run: stages.Run) -> list[heads.HeadPoint]:
+    return [point for point in stages.points(run) if point.kind == "flat"]
+
+
+def _early_middle_last(run: stages.Run) -> tuple[int, ...]:
+    """Three layers that show the depth: the first and the last before which the map shrinks, and one between."""
+    points = _flat(run)
+    shrinks = [
+        here.cut.layer
+        for before, here in zip(points[:-1], points[1:], strict=True)
+        if here.cut.side < before.cut.side
+    ] or [point.cut.layer for point in points]
+    return tuple(sorted({shrinks[0], shrinks[len(shrinks) // 2], shrinks[-1]}))
+
+
+def _place(cut: models.CutPoint) -> dict[str, object]:
+    return {"cut": cut.name, "layer": cut.layer}

@@ -1,0 +1,269 @@
+#!/usr/bin/env bash
+# From a fresh clone to every figure: sets the environment up where that is needed, then runs a profile.
+# Written for bash 3.2, the one that comes with macOS.  ./run_all.sh --help says what it can do.
+set -euo pipefail
+unset CDPATH # with it, cd prints and may go elsewhere
+
+started_in=$PWD
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+cd "$here"
+stamp=.venv/singlefilter-setup
+
+fail() { # fail CODE WORDS...: the reason on standard error, then the end
+    local code=$1
+    shift
+    echo "run_all.sh: $*" >&2
+    exit "$code"
+}
+
+profile_names() {
+    local file
+    for file in lib/singlefilter/profiles/*.yaml; do basename "$file" .yaml; done
+}
+
+profile_value() { # profile_value FILE KEY: the value of a line "KEY: value", without quotes
+    sed -n "s/^$2:[[:space:]]*//p" "$1" | sed -e 's/[[:space:]]#.*$//' -e "s/^[\"']//" -e "s/[\"'][[:space:]]*\$//"
+}
+
+usage() {
+    cat <<'TEXT'
+Usage: ./run_all.sh [options]
+
+Sets up what is needed (an active environment that has it, else .venv beside this script), runs a profile, and
+ends by naming the figures it wrote. A second run reuses what is there.
+
+  --profile NAME   what to run (below), or the path of a profile of your own (a .yaml file); default: quick
+  --only NN        one notebook, with the stages it needs: --only 04
+  --figures        redraw every figure of the profile from its saved tables alone, in seconds
+  --data-dir DIR   where data sets are: DIR/cifar100/train/<label>/*.png and so on; downloads go there too
+  --fresh          compute everything again, trust no earlier result
+  --test           lint and all tests; what follows -- goes to pytest: ./run_all.sh --test -- -k clusters
+  --cpu            when .venv is made: torch without CUDA, a much smaller download
+  --help           this text
+
+Profiles                                            (minutes for all notebooks, set-up apart)
+TEXT
+    local name file
+    for name in $(profile_names); do
+        file=lib/singlefilter/profiles/$name.yaml
+        printf '  %-8s %4s min   %s\n' "$name" "$(profile_value "$file" minutes)" "$(profile_value "$file" purpose)"
+    done
+}
+
+# ---------------------------------------------------------------- what is asked for, checked before any work
+profile=quick only='' data_dir='' mode=run fresh='' cpu=''
+dashes='' pytest_args=()
+
+needs_value() { [ $# -ge 2 ] && [ -n "$2" ] || fail 2 "$1 needs a value; ./run_all.sh --help shows which"; }
+set_mode() {
+    [ "$mode" = run ] || [ "$mode" = "$1" ] || fail 2 "--figures and --test cannot be asked for together"
+    mode=$1
+}
+
+while [ $# -gt 0 ]; do
+    case $1 in
+        --help | -h) usage && exit 0 ;;
+        --profile=* | --only=* | --data-dir=*) # --profile=quick is --profile quick
+            option=${1%%=*} value=${1#*=}
+            shift
+            set -- "$option" "$value" "$@"
+            continue
+            ;;
+        --profile) needs_value "$@" && profile=$2 && shift ;;
+        --only) needs_value "$@" && only=$2 && shift ;;
+        --data-dir) needs_value "$@" && data_dir=$2 && shift ;;
+        --figures) set_mode figures ;;
+        --test) set_mode test ;;
+        --fresh) fresh=yes ;;
+        --cpu) cpu=yes ;;
+        --)
+            shift
+            dashes=yes pytest_args=("$@")
+            break
+            ;;
+        *) fail 2 "there is no option '$1'; ./run_all.sh --help lists those there are" ;;
+    esac
+    shift
+done
+
+if [ -n "$dashes" ] && [ "$mode" != test ]; then
+    fail 2 "what follows -- goes to pytest, so it needs --test"
+fi
+if [ "$mode" != run ] && [ -n "$only$data_dir$fresh" ]; then
+    fail 2 "--only, --data-dir and --fresh belong to a run of a profile, not to --$mode"
+fi
+
+from_start() { case $1 in /*) printf '%s' "$1" ;; *) printf '%s' "$started_in/$1" ;; esac }
+
+case $profile in
+    *.yaml)
+        file=$(from_start "$profile")
+        [ -f "$file" ] || fail 2 "there is no profile file $file"
+        profile=$file
+        ;;
+    *)
+        case $profile in */*) found='' ;; *) found=lib/singlefilter/profiles/$profile.yaml ;; esac
+        [ -f "$found" ] ||
+            fail 2 "there is no profile '$profile'; those there are: $(profile_names | tr '\n' ' ')" \
+                "(or the path of a .yaml file of your own)"
+        ;;
+esac
+
+if [ -n "$only" ]; then
+    case $only in [0-9]) only=0$only ;; esac
+    numbers=$(find notebooks -name '[0-9][0-9]_*.ipynb' -exec basename {} \; | cut -c 1-2 | sort | tr '\n' ' ')
+    case " $numbers" in
+        *" $only "*) ;;
+        *) fail 2 "there is no notebook '$only'; those there are: $numbers" ;;
+    esac
+fi
+
+if [ -n "$data_dir" ]; then
+    [ -d "$(from_start "$data_dir")" ] || fail 2 "there is no folder $(from_start "$data_dir") (--data-dir)"
+    data_dir=$(cd "$(from_start "$data_dir")" && pwd)
+fi
+
+# ---------------------------------------------------------------- the environment
+wanted="complete $(cat requirements.lock pyproject.toml | cksum) in $here"
+
+new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+
+satisfied() { # satisfied PYTHON: nothing is printed when it has everything, else what it lacks
+    local extra=()
+    if [ "$mode" = test ]; then extra=(--extra dev); fi
+    new_enough "$1" || { echo "$1 is not a Python 3.11 or newer" && return 1; }
+    # -P keeps the library's folder, whose modules have common names, off the path
+    "$1" -P lib/singlefilter/environment.py --quiet ${extra[@]+"${extra[@]}"} 2>&1
+}
+
+find_python() { # a Python on PATH that the tests know, else any that is new enough
+    local name
+    for name in python3.12 python3.13 python3.11 python3 python; do
+        if new_enough "$name"; then
+            "$name" -c 'import sys; print(sys.executable)'
+            return
+        fi
+    done
+    return 1
+}
+
+make_venv() {
+    local found uv
+    found=$(find_python) || fail 1 "no Python 3.11 or newer is on PATH; install one (python.org, your system's" \
+        "packages, conda or pyenv) and run this again"
+    echo "making .venv with $("$found" -V) ($found); the first time this downloads some gigabytes"
+    mkdir .venv 2>/dev/null || fail 1 "another run is making .venv at this moment; wait for it to end"
+    echo "unfinished, process $$" >"$stamp"
+    "$found" -m venv .venv ||
+        fail 1 "$found cannot make an environment (on Debian and Ubuntu: apt install python3-venv)"
+
+    # uv and not pip installs the set: pip would take a file of torch that lies on the machine, a CPU build,
+    # with torchvision from the index, a CUDA build, and the two do not work together.
+    uv=$(command -v uv || true)
+    if [ -z "$uv" ] || ! "$uv" --version >/dev/null 2>&1; then
+        uv=$here/.venv/bin/uv
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check uv ||
+            fail 1 "pip could not install uv, which installs the rest; is this machine online?"
+    fi
+    install_locked "$uv" ||
+        fail 1 "the packages could not be installed; the lines above say why. Run this again to try again"
+    "$uv" pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation -e . ||
+        fail 1 "the library in lib/ could not be installed; the lines above say why"
+    satisfied .venv/bin/python || fail 1 "what was installed does not pass the check above"
+    echo "$wanted" >"$stamp"
+}
+
+install_locked() { # install_locked UV: the pinned set, every file checked against its hash
+    export UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-300}
+    local rest=.venv/without-torch.lock pair
+    if [ -z "$cpu" ]; then
+        "$1" pip install --python .venv/bin/python --require-hashes -r requirements.lock
+        return
+    fi
+    # The CPU builds have other hashes than those in the lock, and need none of CUDA's packages.
+    pair=$(grep -oE '^(torch|torchvision)==[^ ;]+' requirements.lock)
+    # shellcheck disable=SC2086  # two words are meant
+    "$1" pip install --python .venv/bin/python --no-deps --torch-backend cpu $pair || {
+        echo "the CPU builds of torch could not be had; ./run_all.sh without --cpu takes those of the lock" >&2
+        return 1
+    }
+    awk '/^[^ #]/ { keep = !/^(torch|torchvision|triton|nvidia-|cuda-)/ } keep' requirements.lock >"$rest"
+    "$1" pip install --python .venv/bin/python --no-deps --require-hashes -r "$rest"
+}
+
+borrow() { # an environment that is not ours: the library is used from lib/, nothing is installed
+    echo "using $1, which has what is needed"
+    export PYTHONPATH=$here/lib${PYTHONPATH:+:$PYTHONPATH}
+}
+
+set_up_venv() { # leaves a .venv that has everything, or ends with the reason
+    local state='' process
+    if [ -f "$stamp" ]; then state=$(cat "$stamp"); fi
+    if [ "$state" = "$wanted" ] && .venv/bin/python -c '' 2>/dev/null; then
+        echo "using .venv (set up already)"
+        return
+    fi
+    case $state in
+        unfinished*)
+            process=${state##* }
+            if kill -0 "$process" 2>/dev/null; then
+                fail 1 "process $process is setting .venv up; wait for it (if there is none, remove .venv)"
+            fi
+            echo "an earlier set-up of .venv did not finish; making it again"
+            rm -rf .venv
+            ;;
+        complete*)
+            echo ".venv is for other requirements, another place, or a Python that is gone; making it again"
+            rm -rf .venv
+            ;;
+        *)
+            if [ -e .venv ]; then
+                satisfied .venv/bin/python ||
+                    fail 1 "this .venv was not made by run_all.sh and does not have what is needed (above);" \
+                        "complete it, or move it away and run this again"
+                borrow .venv
+                return
+            fi
+            ;;
+    esac
+    make_venv
+}
+
+if [ "${VIRTUAL_ENV:-}" -ef .venv ]; then # ours: treated as if it were not active, so that it can be made again
+    PATH=:$PATH:
+    PATH=${PATH//":$VIRTUAL_ENV/bin:"/:}
+    PATH=${PATH#:}
+    PATH=${PATH%:}
+    unset VIRTUAL_ENV
+fi
+
+if lacks=$(satisfied python3); then
+    python=$(python3 -c 'import sys; print(sys.executable)')
+    borrow "the active environment ($python)"
+else
+    if [ -n "${VIRTUAL_ENV:-}${CONDA_PREFIX:-}" ]; then
+        printf 'not using the active environment, %s:\n%s\n' "${VIRTUAL_ENV:-${CONDA_PREFIX:-}}" "$lacks"
+    fi
+    python=$here/.venv/bin/python
+    unset PYTHONDONTWRITEBYTECODE # every notebook starts a Python; compiling torch anew each time costs seconds
+    set_up_venv
+fi
+
+# ---------------------------------------------------------------- the work
+case $mode in
+    test)
+        "$python" -m ruff check .
+        "$python" -m ruff format --check .
+        "$python" -m pytest ${pytest_args[@]+"${pytest_args[@]}"}
+        ;;
+    figures)
+        "$python" -m singlefilter figures --profile "$profile"
+        ;;
+    run)
+        arguments=(all --profile "$profile")
+        if [ -n "$only" ]; then arguments+=(--only "$only"); fi
+        if [ -n "$data_dir" ]; then arguments+=(--data-dir "$data_dir"); fi
+        if [ -n "$fresh" ]; then arguments+=(--fresh); fi
+        "$python" -m singlefilter "${arguments[@]}"
+        ;;
+esac

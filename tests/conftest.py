@@ -1,0 +1,72 @@
+"""What tests share: a project folder of their own, one thread, and one tiny run through every stage."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from singlefilter import profiles, stages, store, tables
+
+TINY = """\
+purpose: as small as a run can be
+minutes: 1
+data: {name: glyphs, labels: 5, train_per_label: 20, test_per_label: 10}
+network: {width: 4}
+training: {epochs: 2, batch: 20, learning_rate: 0.05, schedule: cosine, flip: false}
+heads: {epochs: 2, batch: 20, flip: false}
+analysis: {resamples: 200}
+"""
+
+
+def forget_caches() -> None:
+    """What the library remembers of a project folder within one process."""
+    for cached in (stages.splits, stages._configs, tables.counts):
+        cached.cache_clear()
+    store._verified.clear()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch) -> Path:
+    """An empty project folder, in the environment for the time of a test."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    monkeypatch.setenv("SINGLEFILTER_HOME", str(folder))
+    monkeypatch.delenv("SINGLEFILTER_DATA", raising=False)
+    forget_caches()
+    yield folder
+    forget_caches()
+
+
+@pytest.fixture(scope="session")
+def tiny_home(tmp_path_factory) -> Path:
+    """A project folder in which every stage of the tiny profile is done; tests must leave it as it is."""
+    folder = tmp_path_factory.mktemp("tiny")
+    (folder / "tiny.yaml").write_text(TINY)
+    before = os.environ.get("SINGLEFILTER_HOME")
+    os.environ["SINGLEFILTER_HOME"] = str(folder)
+    try:
+        stages.complete(stages.Run(profiles.load(folder / "tiny.yaml")))
+    finally:
+        del os.environ["SINGLEFILTER_HOME"]
+        if before is not None:
+            os.environ["SINGLEFILTER_HOME"] = before
+    return folder
+
+
+@pytest.fixture
+def tiny(tiny_home, monkeypatch) -> stages.Run:
+    """The finished tiny run, its project folder in the environment."""
+    monkeypatch.setenv("SINGLEFILTER_HOME", str(tiny_home))
+    monkeypatch.delenv("SINGLEFILTER_DATA", raising=False)
+    forget_caches()
+    yield stages.Run(profiles.load(tiny_home / "tiny.yaml"))
+    forget_caches()

@@ -1,0 +1,186 @@
+"""Heads: trained together as if each were alone, on a trunk that nothing happens to."""
+
+import math
+
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from singlefilter import data, heads, models, profiles, training
+
+RECIPE = profiles.Heads(epochs=3, batch=12, shift=1, factor=0.8)
+
+
+def split(labels: int = 4, per_label: int = 9) -> data.Split:
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randint(0, 256, (labels * per_label, 3, 8, 8), dtype=torch.uint8, generator=generator)
+    return data.Split(images, torch.arange(labels).repeat_interleave(per_label), tuple("abcdefgh"[:labels]))
+
+
+def trunk() -> nn.Sequential:
+    """Three maps of falling size, with batch norm statistics that are not those of the start."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = nn.Sequential(
+            nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU()),
+            nn.Sequential(nn.Conv2d(4, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), nn.MaxPool2d(2)),
+            nn.Sequential(nn.Conv2d(6, 5, 3, padding=1), nn.BatchNorm2d(5), nn.ReLU(), nn.MaxPool2d(2)),
+            nn.Flatten(),
+            nn.Linear(20, 4),
+        )
+        model.train()
+        model(torch.randn(50, 3, 8, 8))
+    return model
+
+
+def points(model: nn.Module, config: profiles.Heads = RECIPE) -> tuple[heads.HeadPoint, ...]:
+    return heads.head_points(models.cut_points_at(model, ["0", "1", "2"], 8), config)
+
+
+def test_points_and_their_sizes():
+    found = {point.name: point for point in points(trunk())}
+    assert list(found) == [f"layer{layer}_{kind}" for layer in (1, 2, 3) for kind in ("flat", "pooled")]
+    assert [point.side for point in found.values()] == [8, 2, 4, 2, 2, 2]
+    assert [point.positions for point in found.values()] == [64, 4, 16, 4, 4, 4]
+    assert [point.fan_in for point in found.values()] == [256, 16, 96, 24, 20, 20]
+
+
+def cut(layer: int, filters: int, side: int) -> models.CutPoint:
+    return models.CutPoint(f"layer {layer}", layer, str(layer), filters, side)
+
+
+def test_large_maps_are_pooled_to_seven_first():
+    cuts = [cut(1, 64, 32), cut(2, 65, 32), cut(3, 64, 224), cut(4, 2**16 + 1, 1), cut(5, 4, 14)]
+    config = profiles.Heads(kinds=("flat",))
+    assert [point.side for point in heads.head_points(cuts, config)] == [32, 7, 7, 1, 14]
+    pooled = profiles.Heads(kinds=("flat", "pooled"))
+    assert {point.side for point in heads.head_points(cuts, pooled) if point.kind == "pooled"} == {1}
+
+
+def test_chosen_layers_and_kinds():
+    cuts = models.cut_points_at(trunk(), ["0", "1", "2"], 8)
+    chosen = heads.head_points(cuts, profiles.Heads(cuts=(2, 1, 2), kinds=("flat", "flat")))
+    assert [point.name for point in chosen] == ["layer1_flat", "layer2_flat"]
+    only_first = heads.head_points(cuts, profiles.Heads(cuts=(1,)))
+    assert [(point.kind, point.side) for point in only_first] == [("flat", 8), ("pooled", 2)]
+    with pytest.raises(ValueError, match=r"heads.cuts: the network has no layer \[0, 7\]; it has 1 to 3"):
+        heads.head_points(cuts, profiles.Heads(cuts=(0, 2, 7)))
+
+
+def test_pooling_is_the_mean_of_blocks():
+    maps = torch.randn(2, 3, 8, 8)
+    expected = maps.reshape(2, 3, 2, 4, 2, 4).mean((3, 5))
+    torch.testing.assert_close(heads.pooled(maps, 2), expected, atol=1e-6, rtol=1e-5)
+    assert heads.pooled(maps, 8) is maps
+
+
+def test_weights_begin_uniform_within_the_bound():
+    model = trunk()
+    weights = heads.initial_weights(points(model), 400, 1)
+    for point in points(model):
+        weight, bound = weights[point.name], 1 / math.sqrt(point.fan_in)
+        assert weight.shape == (400, point.fan_in)
+        assert weight.abs().max() <= bound
+        assert weight.abs().max() > 0.99 * bound
+        assert weight.std() == pytest.approx(bound / math.sqrt(3), rel=0.02)
+        assert abs(weight.mean()) < 0.03 * bound
+    alone = heads.initial_weights(points(model)[3:4], 400, 1)
+    assert torch.equal(alone["layer2_pooled"], weights["layer2_pooled"])
+    assert not torch.equal(heads.initial_weights(points(model), 400, 2)["layer1_flat"], weights["layer1_flat"])
+
+
+def naive_head(model: nn.Module, point: heads.HeadPoint, train: data.Split, recipe: profiles.Heads) -> torch.Tensor:
+    """One head after another, written out: cut, flatten, one linear layer without bias, Nesterov momentum."""
+    model.eval()
+    layers = model[: point.cut.layer]
+    weight = heads.initial_weights([point], len(train.names), 5)[point.name].clone().requires_grad_()
+    velocity = torch.zeros_like(weight)
+    for epoch in range(recipe.epochs):
+        rate = recipe.learning_rate * recipe.factor**epoch
+        for images, labels in data.batches(train, recipe.batch, seed=5, epoch=epoch, shift=recipe.shift, flip=True):
+            with torch.no_grad():
+                maps = functional.adaptive_avg_pool2d(layers(images), point.side)
+            loss = functional.cross_entropy(maps.flatten(1) @ weight.T, labels)
+            (gradient,) = torch.autograd.grad(loss, weight)
+            with torch.no_grad():
+                gradient = gradient + recipe.weight_decay * weight
+                velocity = recipe.momentum * velocity + gradient
+                weight -= rate * (gradient + recipe.momentum * velocity)
+    return weight.detach().reshape(len(train.names), point.cut.filters, point.positions)
+
+
+def test_together_is_each_alone_and_each_written_out():
+    model, train = trunk(), split()
+    together, curves = heads.fit(model, points(model), train, RECIPE, seed=5)
+    assert list(together) == [point.name for point in points(model)]
+    for point in points(model):
+        weight = together[point.name]
+        assert weight.shape == (4, point.cut.filters, point.positions)  # no bias: these weights are all there is
+        alone, own_curves = heads.fit(model, [point], train, RECIPE, seed=5)
+        torch.testing.assert_close(weight, alone[point.name], atol=1e-6, rtol=0)
+        torch.testing.assert_close(weight, naive_head(model, point, train, RECIPE), atol=1e-5, rtol=1e-5)
+        rows = curves[curves["head"] == point.name].reset_index(drop=True).drop(columns="seconds")
+        pd.testing.assert_frame_equal(rows, own_curves.drop(columns="seconds"), rtol=1e-5)
+    assert list(curves.columns) == ["epoch", "head", "accuracy", "loss", "learning_rate", "seconds"]
+    assert len(curves) == 3 * len(together)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_trunk_is_left_as_it_was_found(fails):
+    model = trunk()
+    model[1].eval()
+    model[0][0].weight.requires_grad_(False)
+    model[2][0].weight.grad = kept = torch.ones_like(model[2][0].weight)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    modes = [module.training for module in model.modules()]
+    chosen = points(model)
+    if fails:
+        chosen = [heads.HeadPoint(cut(1, 9, 8), "flat", 8), *chosen]  # a cut that the network does not have
+        with pytest.raises((KeyError, RuntimeError)):
+            heads.fit(model, chosen, split(), RECIPE, seed=1)
+    else:
+        heads.fit(model, chosen, split(), RECIPE, seed=1)
+    after = model.state_dict()
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    assert [module.training for module in model.modules()] == modes
+    assert [parameter.requires_grad for parameter in model.parameters()] == [False] + [True] * 13
+    assert model[2][0].weight.grad is kept
+    assert all(parameter.grad is None for parameter in model.parameters() if parameter is not model[2][0].weight)
+    assert not any(module._forward_hooks for module in model.modules())
+    assert torch.is_grad_enabled()
+
+
+class Interrupted(Exception):
+    pass
+
+
+@pytest.mark.parametrize("passes", [2, 3, 5])  # of 3 in an epoch
+def test_resumed_equals_uninterrupted(tmp_path, passes):
+    model, checkpoint = trunk(), tmp_path / "checkpoint.pt"
+    whole, curves = heads.fit(model, points(model), split(), RECIPE, seed=1)
+    chosen, done = points(model), []
+
+    def hook(*_) -> None:
+        done.append(1)
+        if len(done) == passes + 1:
+            raise Interrupted
+
+    handle = model.register_forward_pre_hook(hook)
+    with pytest.raises(Interrupted):
+        heads.fit(model, chosen, split(), RECIPE, seed=1, checkpoint=checkpoint)
+    handle.remove()
+    assert checkpoint.exists() == (passes >= 3)
+    resumed, again = heads.fit(model, chosen, split(), RECIPE, seed=1, checkpoint=checkpoint)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    pd.testing.assert_frame_equal(curves.drop(columns="seconds"), again.drop(columns="seconds"), check_exact=True)
+
+
+def test_heads_pause_and_diverge():
+    model = trunk()
+    with pytest.raises(training.Paused, match="training heads paused after epoch 0 of 3"):
+        heads.fit(model, points(model), split(), RECIPE, seed=1, deadline=-math.inf)
+    wild = profiles.Heads(epochs=3, batch=12, learning_rate=1e30)
+    with pytest.raises(training.Diverged, match="training heads: the loss is no number"):
+        heads.fit(model, points(model), split(), wild, seed=1)

@@ -1,0 +1,186 @@
+"""The command line, called in process: what it does, what it says, and with which status it ends."""
+
+import os
+import time
+import types
+
+import pytest
+
+from singlefilter import figures, profiles, run, stages, store, tables, training
+
+
+@pytest.fixture
+def command(capsys):
+    """Run a command; its exit status, what it wrote and what it complained about."""
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        try:
+            status = run.main(list(arguments))
+        except SystemExit as end:  # argparse
+            status = end.code
+        output = capsys.readouterr()
+        return status, output.out, output.err
+
+    return call
+
+
+def test_help_and_version(command):
+    status, out, _ = command("--help")
+    assert status == 0
+    for name in ("all", "run", "figures", "check"):
+        assert name in out
+    for name in ("all", "run", "figures"):
+        status, out, _ = command(name, "--help")
+        assert status == 0
+        assert "--profile" in out
+    assert command("--version")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "the following arguments are required: COMMAND"),
+        (("ran",), "invalid choice: 'ran'"),
+        (("run", "--profile", "quik"), "no profile named 'quik': there are laptop, paper, quick"),
+        (("run", "--profile", "away.yaml"), "away.yaml: cannot be read (No such file or directory)"),
+        (("run", "--stages", "data,mesure"), "no stage named mesure; there are data, train, heads, measure"),
+        (("run", "--minutes", "0"), "0: minutes are a number above 0"),
+        (("run", "--minutes", "soon"), "soon: minutes are a number above 0"),
+        (("run", "--data-dir", "no/such/folder"), "no/such/folder is no folder"),
+        (("all", "--only", "99"), "--only 99: no such notebook; there are none"),
+        (("all",), "no notebooks to run; there are none"),
+        (("figures",), "is not there yet: run the profile first"),
+    ],
+)
+def test_wrong_use_is_status_2_and_a_message(home, command, arguments, message):
+    status, _, err = command(*arguments)
+    assert status == 2
+    assert message in err
+    assert "Traceback" not in err
+    assert not (home / "runs").exists()
+
+
+def test_a_notebook_by_its_number(home):
+    (home / "notebooks").mkdir()
+    for name in ("01_data.ipynb", "04_one_filter.ipynb", "notes.ipynb"):
+        (home / "notebooks" / name).write_text("{}")
+    assert [path.name for path in run.notebooks()] == ["01_data.ipynb", "04_one_filter.ipynb"]
+    assert [path.name for path in run.notebooks("4")] == ["04_one_filter.ipynb"]
+    with pytest.raises(run.UsageError, match="--only 99: no such notebook; there are 01, 04"):
+        run.notebooks("99")
+
+
+def test_a_mistake_in_a_profile_of_ones_own(home, tiny_home, command):
+    own = home / "own.yaml"
+    own.write_text((tiny_home / "tiny.yaml").read_text() + "sed: 2\n")
+    status, _, err = command("run", "--profile", str(own))
+    assert (status, err) == (2, f"singlefilter: {own}: unknown key sed, did you mean seed?\n")
+    own.write_text((tiny_home / "tiny.yaml").read_text().replace("heads: {", "heads: {cuts: [14], "))
+    status, _, err = command("run", "--profile", str(own))
+    assert (status, err) == (
+        2,
+        "singlefilter: profile own: heads.cuts: the network has no layer [14]; it has 1 to 13\n",
+    )
+    assert not (home / "runs").exists()
+
+
+def test_missing_data_is_status_1_and_says_what_to_do(home, command):
+    own = home / "own.yaml"
+    own.write_text("purpose: a test\nminutes: 1\ndata: {name: imagenet}\n")
+    (home / "sets").mkdir()
+    status, _, err = command("run", "--profile", str(own), "--data-dir", str(home / "sets"))
+    assert status == 1
+    assert f"ImageNet is not in {home / 'sets' / 'imagenet'}" in err
+    assert "lay it out as" in err
+
+
+def test_a_store_that_cannot_be_written_is_a_message(home, tiny_home, command):
+    (home / "runs").write_text("a file where the store should be")
+    status, _, err = command("run", "--profile", str(tiny_home / "tiny.yaml"))
+    assert status == 1
+    assert err.startswith("singlefilter: ")
+    assert str(home / "runs") in err
+    assert (home / "runs").read_text() == "a file where the store should be"
+
+
+def test_control_c_is_a_message(home, tiny_home, command, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stages, "complete", interrupt)
+    status, _, err = command("run", "--profile", str(tiny_home / "tiny.yaml"))
+    assert status == 130
+    assert "goes on from the last finished epoch" in err
+
+
+def test_a_second_run_reuses_and_names_everything(tiny, tiny_home, command, monkeypatch):
+    monkeypatch.setattr(training, "fit", lambda *_, **__: pytest.fail("trained again"))
+    status, out, _ = command("run", "--profile", str(tiny_home / "tiny.yaml"))
+    assert status == 0
+    for name, folder in stages.folders(tiny).items():
+        assert f"{name}: {folder}, " in out
+
+
+def test_paused_by_minutes_and_resumed_to_the_same_network(tiny, tiny_home, home, command, monkeypatch):
+    """`home` is empty here; the finished run beside it shows what has to come out."""
+    monkeypatch.setenv("SINGLEFILTER_HOME", str(tiny_home))
+    name = stages.folders(tiny)["train"].name
+    monkeypatch.setenv("SINGLEFILTER_HOME", str(home))
+    profile = str(tiny_home / "tiny.yaml")
+    times = iter([0.0, 1e9])  # the deadline has passed when the second epoch wants to begin
+    clock = types.SimpleNamespace(monotonic=lambda: next(times), perf_counter=time.perf_counter)
+    stages._configs.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "time", clock)
+        status, out, _ = command("run", "--profile", profile, "--minutes", "1000")
+    assert status == 75
+    assert "training paused after epoch 1 of 2; the same command goes on from here" in out
+    assert (home / "runs" / f"{name}.partial" / "checkpoint.pt").exists()
+    status, _, _ = command("run", "--profile", profile, "--stages", "train")
+    assert status == 0
+    assert sorted(os.listdir(home / "runs" / name)) == ["curves.csv", "manifest.json", "network.safetensors"]
+    one, other = (root / "runs" / name / "network.safetensors" for root in (home, tiny_home))
+    assert store.file_checksum(one) == store.file_checksum(other)
+
+
+def test_minutes_that_are_over_at_once(home, tiny_home, command):
+    status, out, _ = command("run", "--profile", str(tiny_home / "tiny.yaml"), "--minutes", "1e-9")
+    assert status == 75
+    assert "training paused after epoch 0 of 2" in out
+
+
+def test_fresh_forgets_first(tiny_home, home, command):
+    own = home / "own.yaml"
+    text = (tiny_home / "tiny.yaml").read_text()
+    own.write_text(text.replace("epochs: 2", "epochs: 1").replace("heads: {", "heads: {cuts: [13], kinds: [flat], "))
+    assert command("run", "--profile", str(own), "--stages", "train")[0] == 0
+    assert "forgotten" not in command("run", "--profile", str(own), "--stages", "train")[1]
+    status, out, _ = command("run", "--profile", str(own), "--stages", "train", "--fresh")
+    assert status == 0
+    assert "forgotten: train\n" in out
+    assert "train: " in out.replace("forgotten: train", "")
+
+
+def test_figures_are_drawn_again_from_their_tables_alone(tiny, tiny_home, command, monkeypatch):
+    tables.publish(tiny, "curves", tables.curves(tiny))
+    folder = tables.folder(tiny)
+    before = (folder / "curves.svg").read_bytes()
+    (folder / "curves.svg").unlink()
+    monkeypatch.setattr(stages, "splits", lambda *_: pytest.fail("data were touched"))
+    status, out, _ = command("figures", "--profile", str(tiny_home / "tiny.yaml"))
+    assert status == 0
+    assert str(folder / "curves.svg") in out.splitlines()
+    assert (folder / "curves.svg").read_bytes() == before
+
+
+def test_figures_of_a_folder_without_tables(home, tiny_home, command):
+    run.figures_folder("tiny").mkdir(parents=True)
+    status, _, err = command("figures", "--profile", str(tiny_home / "tiny.yaml"))
+    assert status == 1
+    assert "No tables" in err
+
+
+def test_every_shipped_profile_fits_its_network():
+    for name in profiles.available():
+        assert len(stages.points(stages.of(name))) == 26
+    assert set(figures.FIGURES) >= {"accuracy_by_layer", "statistics_by_layer", "claims"}
