@@ -19,9 +19,11 @@ analysis: {resamples: 200}
 """
 
 
+CACHED = (stages.splits, stages._configs, tables.counts)  # what the library remembers within one process
+
+
 def forget_caches() -> None:
-    """What the library remembers of a project folder within one process."""
-    for cached in (stages.splits, stages._configs, tables.counts):
+    for cached in CACHED:
         cached.cache_clear()
     store._verified.clear()
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from singlefilter import clusters
 
 quick = settings(max_examples=60, deadline=None)

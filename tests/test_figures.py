@@ -127,11 +127,11 @@ def cluster_images_table() -> pd.DataFrame:
 
 
 def claims_table() -> pd.DataFrame:
-    columns = ["claim", "statement", "statistic", "value", "low", "high", "n", "verdict"]
+    columns = ["claim", "statement", "statistic", "value", "low", "high", "n", "verdict", "bar"]
     rows = [
-        ("C1", "accuracy rises with the layer", "rank correlation", 0.9, 0.7, 1.0, 13, "supported"),
-        ("C2", "SNR rises with the layer", "slope of log SNR", 0.1, -0.2, 0.4, 13, "undecided"),
-        ("C3", "noise falls with the layer", "slope of log n", 0.2, 0.1, np.inf, 13, "not supported"),
+        ("C1", "accuracy rises with the layer", "rank correlation", 0.9, 0.7, 1.0, 13, "supported", 0.5),
+        ("C2", "SNR rises with the layer", "slope of log SNR", 0.1, -0.2, 0.4, 13, "undecided", 0.0),
+        ("C3", "noise falls with the layer", "slope of log n", 0.2, 0.1, np.inf, 13, "not supported", 0.0),
     ]
     return pd.DataFrame(rows, columns=columns)
 
@@ -390,7 +390,7 @@ def test_claims_have_a_row_for_each_profile():
     fig = draw("claims", table)
     scales = [ax for ax in fig.axes if ax.lines and ax.get_title(loc="left")]
     assert [ax.get_title(loc="left") for ax in scales[:3]] == ["rank correlation"] * 2 + ["slope of log SNR"]
-    assert [list(one.get_xdata()) for one in scales[2].lines[1:]] == [[-0.2, 0.4], [0.1]]
+    assert [list(one.get_xdata()) for one in scales[2].lines[1:]] == [[0.0, 0.0], [-0.2, 0.4], [0.1]]  # bar first
     said = [text.get_text() for text in texts(fig)]
     assert [said.count(verdict) for verdict in ("supported", "undecided", "not supported")] == [2, 2, 2]
     assert said.count("accuracy rises with the layer") == 1

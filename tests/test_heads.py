@@ -1,6 +1,9 @@
 """Heads: trained together as if each were alone, on a trunk that nothing happens to."""
 
+import dataclasses
 import math
+import time
+import types
 
 import pandas as pd
 import pytest
@@ -91,6 +94,18 @@ def test_weights_begin_uniform_within_the_bound():
     assert not torch.equal(heads.initial_weights(points(model), 400, 2)["layer1_flat"], weights["layer1_flat"])
 
 
+def naive_batches(train: data.Split, recipe: profiles.Heads, epoch: int) -> list:
+    """The batches of an epoch; with views, those of a view in one heap, drawn from in a new order."""
+    augmented = {"seed": 5, "shift": recipe.shift, "flip": recipe.flip}
+    if not recipe.views:
+        return list(data.batches(train, recipe.batch, epoch=epoch, **augmented))
+    heap = list(data.batches(train, recipe.batch, epoch=epoch % recipe.views, **augmented))
+    images, labels = (torch.cat(parts) for parts in zip(*heap, strict=True))
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(data.mix(5, epoch)))
+    parts = range(0, len(order), recipe.batch)
+    return [(images[order[i : i + recipe.batch]], labels[order[i : i + recipe.batch]]) for i in parts]
+
+
 def naive_head(model: nn.Module, point: heads.HeadPoint, train: data.Split, recipe: profiles.Heads) -> torch.Tensor:
     """One head after another, written out: cut, flatten, one linear layer without bias, Nesterov momentum."""
     model.eval()
@@ -99,7 +114,7 @@ def naive_head(model: nn.Module, point: heads.HeadPoint, train: data.Split, reci
     velocity = torch.zeros_like(weight)
     for epoch in range(recipe.epochs):
         rate = recipe.learning_rate * recipe.factor**epoch
-        for images, labels in data.batches(train, recipe.batch, seed=5, epoch=epoch, shift=recipe.shift, flip=True):
+        for images, labels in naive_batches(train, recipe, epoch):
             with torch.no_grad():
                 maps = functional.adaptive_avg_pool2d(layers(images), point.side)
             loss = functional.cross_entropy(maps.flatten(1) @ weight.T, labels)
@@ -111,16 +126,18 @@ def naive_head(model: nn.Module, point: heads.HeadPoint, train: data.Split, reci
     return weight.detach().reshape(len(train.names), point.cut.filters, point.positions)
 
 
-def test_together_is_each_alone_and_each_written_out():
+@pytest.mark.parametrize("views", [0, 2])
+def test_together_is_each_alone_and_each_written_out(views):
     model, train = trunk(), split()
-    together, curves = heads.fit(model, points(model), train, RECIPE, seed=5)
+    recipe = dataclasses.replace(RECIPE, views=views)
+    together, curves = heads.fit(model, points(model), train, recipe, seed=5)
     assert list(together) == [point.name for point in points(model)]
     for point in points(model):
         weight = together[point.name]
         assert weight.shape == (4, point.cut.filters, point.positions)  # no bias: these weights are all there is
-        alone, own_curves = heads.fit(model, [point], train, RECIPE, seed=5)
+        alone, own_curves = heads.fit(model, [point], train, recipe, seed=5)
         torch.testing.assert_close(weight, alone[point.name], atol=1e-6, rtol=0)
-        torch.testing.assert_close(weight, naive_head(model, point, train, RECIPE), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(weight, naive_head(model, point, train, recipe), atol=1e-5, rtol=1e-5)
         rows = curves[curves["head"] == point.name].reset_index(drop=True).drop(columns="seconds")
         pd.testing.assert_frame_equal(rows, own_curves.drop(columns="seconds"), rtol=1e-5)
     assert list(curves.columns) == ["epoch", "head", "accuracy", "loss", "learning_rate", "seconds"]
@@ -137,7 +154,7 @@ def test_the_trunk_is_left_as_it_was_found(fails):
     modes = [module.training for module in model.modules()]
     chosen = points(model)
     if fails:
-        chosen = [heads.HeadPoint(cut(1, 9, 8), "flat", 8), *chosen]  # a cut that the network does not have
+        chosen = [heads.HeadPoint(models.CutPoint("layer 9", 9, "1", 9, 8), "flat", 8), *chosen]  # its map is another
         with pytest.raises((KeyError, RuntimeError)):
             heads.fit(model, chosen, split(), RECIPE, seed=1)
     else:
@@ -152,8 +169,35 @@ def test_the_trunk_is_left_as_it_was_found(fails):
     assert torch.is_grad_enabled()
 
 
+def test_views_that_do_not_fit_are_computed_anew_and_it_is_said(caplog):
+    model, train = trunk(), split()
+    needed = 4 * len(train) * 2 * sum(point.fan_in for point in points(model))
+    assert heads.views_bytes(points(model), train, 2) == needed
+    anew, _ = heads.fit(model, points(model), train, RECIPE, seed=5)
+    too_large = dataclasses.replace(RECIPE, views=2, views_gib=(needed - 1) / 2**30)
+    same, _ = heads.fit(model, points(model), train, too_large, seed=5)
+    assert all(torch.equal(anew[name], same[name]) for name in anew)
+    assert caplog.text.count("they are computed anew in every epoch instead") == 1
+    fits = dataclasses.replace(RECIPE, views=2, views_gib=needed / 2**30)
+    other, _ = heads.fit(model, points(model), train, fits, seed=5)
+    assert not torch.equal(anew["layer1_flat"], other["layer1_flat"])
+    assert caplog.text.count("they are computed anew in every epoch instead") == 1
+
+
 class Interrupted(Exception):
     pass
+
+
+def test_with_views_resumed_equals_uninterrupted(tmp_path, monkeypatch):
+    model, recipe = trunk(), dataclasses.replace(RECIPE, views=2)
+    whole, _ = heads.fit(model, points(model), split(), recipe, seed=1)
+    times = iter([0, 0, 9])
+    clock = types.SimpleNamespace(monotonic=lambda: next(times), perf_counter=time.perf_counter)
+    with monkeypatch.context() as patch, pytest.raises(training.Paused, match="after epoch 2 of 3"):
+        patch.setattr(training, "time", clock)
+        heads.fit(model, points(model), split(), recipe, seed=1, checkpoint=tmp_path / "checkpoint.pt", deadline=5)
+    resumed, _ = heads.fit(model, points(model), split(), recipe, seed=1, checkpoint=tmp_path / "checkpoint.pt")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
 @pytest.mark.parametrize("passes", [2, 3, 5])  # of 3 in an epoch

@@ -64,16 +64,14 @@ def test_cut_points_of_vgg16():
         layer for layer, before, after in zip(range(1, 14), [32, *sides], sides, strict=False) if after < before
     ]
     assert after_pool == [2, 4, 7, 10, 13]
-    with torch.device("meta"):
-        paper = models.cut_points(models.VGG(16, 64, 100), 32)
+    paper = models.cut_points(models.VGG(16, 64, 100), 32)
     fan_in = {cut.layer: cut.filters * cut.positions for cut in paper}
     assert [fan_in[layer] for layer in after_pool] == [16384, 8192, 4096, 2048, 512]  # section 2
 
 
 def test_vgg_at_224_pixels_is_pooled_to_seven():
-    with torch.device("meta"):
-        model = models.VGG(16, 4, 10, input_size=224)
-        cuts = models.cut_points(model, 224)
+    model = models.VGG(16, 4, 10, input_size=224)
+    cuts = models.cut_points(model, 224)
     assert [cuts[layer - 1].side for layer in (2, 4, 7, 10, 13)] == [112, 56, 28, 14, 7]
     assert model.pool_to == 7
     assert model.classifier[1].in_features == 32 * 49
@@ -209,8 +207,7 @@ def test_a_network_without_features():
 
 def test_efficientnet_has_nine_stages():
     config = profiles.Network(name="efficientnet_b0")
-    with torch.device("meta"):
-        cuts = models.cut_points(models.build(config, 10, 64, 1), 64)
+    cuts = models.cut_points(models.build(config, 10, 64, 1), 64)
     assert [cut.filters for cut in cuts] == [32, 16, 24, 40, 80, 112, 192, 320, 1280]
     assert [cut.side for cut in cuts] == [32, 32, 16, 8, 4, 4, 2, 2, 2]
 

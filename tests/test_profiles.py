@@ -81,6 +81,8 @@ MISTAKES = [
     ("network: {depth: 17}", "network.depth: 17 given, VGG comes in 11, 13, 16, 19"),
     ("network: {name: vgg16}", r"network.name: 'vgg16' is none of .* did you mean vgg\?"),
     ("network: {weights: imagenet}", "network.weights: only efficientnet_b0"),
+    ("heads: {views: -1}", "heads.views, views_gib: -1 and 2.0 given"),
+    ("heads: {views_gib: 0}", "heads.views, views_gib: 0 and 0.0 given"),
     ("heads: {kinds: [pooled]}", "heads.kinds: the flat head"),
     ("heads: {kinds: [flat, poled]}", r"did you mean pooled\?"),
     ("analysis: {threshold: 0}", "analysis.threshold: 0.0 given, it has to lie between 0 and 1"),

@@ -48,13 +48,12 @@ def test_what_the_stages_keep(tiny):
             assert measured.correct[point.name].dtype == torch.bool
 
 
-def test_curves_come_back_as_they_were(tiny, home, tiny_home, monkeypatch):
-    """Read from the file, every number is the one that was written."""
+def test_trained_outside_of_the_store_it_is_the_same(tiny):
+    """The network bit for bit, and every number of its curves as it was before it went into a file."""
     with torch.random.fork_rng():
         split = stages.splits(tiny)
         model = models.build(tiny.profile.network, 5, 32, tiny.profile.seed)
         curves = training.fit(model, split["train"], split["test"], tiny.profile.training, seed=tiny.profile.seed)
-    monkeypatch.setenv("SINGLEFILTER_HOME", str(tiny_home))
     kept, stored = stages.network(tiny)
     pd.testing.assert_frame_equal(stored.drop(columns="seconds"), curves.drop(columns="seconds"), check_exact=True)
     for name, tensor in model.state_dict().items():

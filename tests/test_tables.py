@@ -159,8 +159,9 @@ def test_cluster_images_show_the_labels_they_name(tiny):
     assert len(table) == 5
     for row in table.itertuples():
         first = split.names.index(row.label) * 10
-        shown = np.moveaxis(np.asarray(figures.decode_png(row.png)), -1, 0)
-        np.testing.assert_array_equal(shown[:3], split.images[first].numpy())
+        shown = np.asarray(figures.decode_png(row.png))  # [3, H, W] or [H, W, 3]
+        expected = split.images[first].numpy()
+        np.testing.assert_array_equal(shown, expected)
 
 
 def test_curves_and_claims(tiny):
@@ -196,7 +197,7 @@ def test_every_table_is_published_and_drawn_again(tiny, name):
     assert (written["data"] == "embedded glyphs").all()
     assert (written["network"] == "VGG-16, d = 4").all()
     for column in table.select_dtypes("number"):
-        np.testing.assert_allclose(written[column], table[column], rtol=1e-12, equal_nan=True)
+        np.testing.assert_allclose(written[column], table[column], rtol=1e-6, equal_nan=True)
     provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
     assert provenance["profile"]["name"] == "tiny"
     before = {ending: (folder / name).with_suffix(ending).read_bytes() for ending in (".png", ".svg")}

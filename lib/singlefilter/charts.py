@@ -143,12 +143,12 @@ def statistics_by_layer(table: pd.DataFrame) -> Figure:
     return look.finish(fig, table, "Clusters, noise and signal-to-noise ratio by layer", note, look.banner_for(table))
 
 
-@look.draws("claim", "statement", "statistic", "value", "low", "high", "n", "verdict")
+@look.draws("claim", "statement", "statistic", "value", "low", "high", "n", "verdict", "bar")
 def claims(table: pd.DataFrame) -> Figure:
     """The score board: a row for each claim and profile, with its statistic, interval and verdict."""
     first = {claim: place for place, claim in enumerate(table["claim"].unique())}
     rows = table.sort_values("claim", key=lambda ids: ids.map(first), kind="stable")
-    scales = {claim: _span(of[["value", "low", "high"]].to_numpy()) for claim, of in rows.groupby("claim")}
+    scales = {claim: _span(of[["value", "low", "high", "bar"]].to_numpy()) for claim, of in rows.groupby("claim")}
     fig = look.canvas(_ROW * len(rows), width=9.4, layout="none")
     before = None
     for place, row in enumerate(rows.itertuples()):
@@ -170,6 +170,7 @@ def claims(table: pd.DataFrame) -> Figure:
         _words(text, 8.5, 0.49, row.verdict, fontsize=8.5, fontweight="bold", color="white", **centred)
         scale.set_axis_on()
         scale.axvline(0, color=look.FAINT, linestyle=":", linewidth=1)
+        scale.axvline(row.bar, color=look.INK, linestyle="--", linewidth=1)
         ends = np.clip([row.low, row.high], *scales[row.claim])  # an infinite end runs to the edge
         scale.plot(ends, [0, 0], color=colour, linewidth=3, alpha=0.6, solid_capstyle="butt")
         scale.plot([row.value], [0], "o", color=colour, markersize=7)

@@ -39,7 +39,7 @@ class Rule:
 @dataclass(frozen=True)
 class Claim:
     """A decided claim: `value` is tau with its own sign, `low` and `high` its interval, `n` how many were
-    resampled (test images for C1, filters of all layers for C2 and C3)."""
+    resampled (test images for C1, filters of all layers for C2 and C3); `bar` is what the interval has to clear."""
 
     claim: str
     statement: str
@@ -49,6 +49,7 @@ class Claim:
     high: float
     n: int
     verdict: str
+    bar: float
 
 
 RULES = (
@@ -195,4 +196,4 @@ def _decide(rule: Rule, values: np.ndarray, resampled: np.ndarray, n: int, level
     else:
         verdict = "not supported" if strongest < TAU else "undecided"
     statistic = f"Kendall's tau of layer and {rule.quantity}"
-    return Claim(rule.claim, rule.statement, statistic, tau, low, high, n, verdict)
+    return Claim(rule.claim, rule.statement, statistic, tau, low, high, n, verdict, rule.direction * TAU)

@@ -102,7 +102,7 @@ def one_filter(table: pd.DataFrame) -> Figure:
         order = rows.drop_duplicates("true_position").set_index("true_position")["true_label"]
         for ax, labels in ((field, names), (clipped, names), (permuted, order)):
             _name_labels(ax, labels, size)
-        where = f"layer {rows['layer'].iloc[0]} ({rows['cut'].iloc[0]}), filter {rows['filter'].iloc[0]}"
+        where = f"{rows['cut'].iloc[0]}, filter {rows['filter'].iloc[0]}"
         field.set_ylabel(f"{where}\n\ntrue label")
     titles = (
         "field / its largest element",

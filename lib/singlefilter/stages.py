@@ -60,22 +60,23 @@ def network(run: Run) -> tuple[nn.Module, pd.DataFrame]:
     model = models.build(_without_weights(profile), len(names), profile.data.image_size, profile.seed)
     model.load_state_dict(load_file(folder / "network.safetensors"))
     model = model.eval().to(training.device(), memory_format=torch.channels_last)
-    return model, pd.read_csv(folder / "curves.csv", float_precision="round_trip")
+    return model, _read_curves(folder)
 
 
+@functools.lru_cache(maxsize=8)
 def points(run: Run) -> tuple[heads_.HeadPoint, ...]:
     """The heads of the profile: where each sits and what it sees."""
     profile = run.profile
-    with torch.device("meta"):  # shapes alone: nothing is computed
-        model = models.build(_without_weights(profile), 2, profile.data.image_size, profile.seed)
+    # On a real device: torch's meta device would load its compiler, which takes longer than one small image.
+    trunk = dataclasses.replace(_without_weights(profile), hidden=())
+    model = models.build(trunk, 2, profile.data.image_size, profile.seed)
     return heads_.head_points(models.cut_points(model, profile.data.image_size), profile.heads)
 
 
 def heads(run: Run) -> tuple[dict[str, torch.Tensor], pd.DataFrame]:
     """Head weights, float32 `[out_label, filters, positions]` by the head's name, and their training curves."""
     folder = _heads_folder(run)
-    curves = pd.read_csv(folder / "curves.csv", float_precision="round_trip")
-    return load_file(folder / "heads.safetensors"), curves
+    return load_file(folder / "heads.safetensors"), _read_curves(folder)
 
 
 def measurement(run: Run, split: str = "train") -> fields.Measurement:
@@ -188,6 +189,12 @@ def _measure_folder(run: Run, split: str) -> Path:
         save_file(tensors, work / "measurement.safetensors")
 
     return store.stage("measure", _configs(run)[f"measure-{split}"], build)
+
+
+def _read_curves(folder: Path) -> pd.DataFrame:
+    """Training curves as they were written: Python reads its own floats back exactly."""
+    numbers = ("accuracy", "loss", "learning_rate", "seconds")
+    return pd.read_csv(folder / "curves.csv", converters=dict.fromkeys(numbers, float))
 
 
 def _finish(work: Path, curves: pd.DataFrame, checkpoint: Path) -> None:

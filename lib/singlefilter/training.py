@@ -18,6 +18,9 @@ from torch.nn import functional
 from singlefilter import data, profiles, progress, store
 
 
+log = logging.getLogger(__name__)
+
+
 class Paused(Exception):
     """Work stopped at the end of an epoch because its time was up; the next run goes on from there."""
 
@@ -41,6 +44,36 @@ def optimizer(parameters, recipe: profiles.Recipe) -> torch.optim.SGD:
     return torch.optim.SGD(
         parameters, recipe.learning_rate, recipe.momentum, 0, recipe.weight_decay, nesterov=True, fused=True
     )
+
+
+def compiled(model: nn.Module, on: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The network as it is to be called in training: compiled on a GPU, as it is on a CPU, where that gains little.
+
+    Where it cannot be compiled (no C compiler, a network that the compiler does not know), it is called as it is
+    and that is said once.  The first pass tries both directions, so that no failure waits in the backward pass.
+    """
+    if on.type != "cuda":
+        return model
+    fast, tried = torch.compile(model, dynamic=False), False
+
+    def forward(images: torch.Tensor) -> torch.Tensor:
+        nonlocal fast, tried
+        if not tried:
+            tried = True
+            before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+            try:
+                fast(images).float().sum().backward()
+            except Exception as error:  # whatever a compiler may raise; a fault of the network comes up again below
+                reason = str(error).strip().partition("\n")[0]
+                log.warning("training without torch.compile, somewhat slower: %s: %s", type(error).__name__, reason)
+                fast = model
+            for parameter in model.parameters():
+                parameter.grad = None
+            for name, buffer in model.named_buffers():  # batch norm has seen these images once only
+                buffer.copy_(before[name])
+        return fast(images)
+
+    return forward
 
 
 def learning_rate(recipe: profiles.Recipe, epoch: float) -> float:
@@ -74,10 +107,11 @@ def fit(
     steps = optimizer(model.parameters(), recipe)
     smoothing = recipe.label_smoothing
     parameters = list(model.parameters())
+    forward = compiled(model, on)
 
     def step(images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         with autocast(on):
-            logits = model(images)
+            logits = forward(images)
             loss = functional.cross_entropy(logits, labels, label_smoothing=smoothing)
         loss.backward()
         return torch.stack([loss.detach()]), (logits.argmax(1) == labels).sum()[None]
@@ -164,7 +198,11 @@ def run_epochs(
 
 @torch.no_grad()
 def evaluate(model: nn.Module, split: data.Split, batch: int = 500) -> dict[str, float]:
-    """Accuracy (fraction) and cross-entropy of a network on a split, un-augmented; the mode is left as found."""
+    """Accuracy (fraction) and cross-entropy of a network on a split, un-augmented; the mode is left as found.
+
+    Raises `ValueError` for a batch without images.
+    """
+    data.check_batch(batch)
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
@@ -197,7 +235,7 @@ def _resume(checkpoint: Path | None, state: dict) -> tuple[list[dict], int]:
     try:
         content = torch.load(checkpoint, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        logging.getLogger(__name__).warning("%s cannot be read (%s): starting over", checkpoint, error)
+        log.warning("%s cannot be read (%s): starting over", checkpoint, error)
         return [], 0
     for name, part in state.items():
         part.load_state_dict(content[name])

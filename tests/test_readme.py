@@ -1,0 +1,66 @@
+"""The README tells the truth: its numbers are those of the committed tables, and its example runs."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def rows_of(heading: str) -> list[list[str]]:
+    """Cells of the first table under a heading of the README, header and rule left out."""
+    section = README.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def test_results_are_those_of_the_committed_tables():
+    accuracy = pd.read_csv(ROOT / "figures/laptop/accuracy_by_layer.csv").set_index(["layer", "head"])["accuracy"]
+    statistics = (
+        pd.read_csv(ROOT / "figures/laptop/statistics_by_layer.csv").set_index(["split", "layer"]).loc["train"]
+    )
+    rows = [row for row in rows_of("Results on CIFAR-100") if row[0].isdigit()]
+    assert [int(row[0]) for row in rows] == [2, 4, 7, 10, 13]
+    for row in rows:
+        layer = int(row[0])
+        found = statistics.loc[layer]
+        expected = [
+            f"{accuracy[layer, 'flat']:.1%}",
+            f"{accuracy[layer, 'pooled']:.1%}",
+            *(f"{found[name]:.2f}" for name in ("N_c", "C_s")),
+            f"{found['n']:.0f}",
+            *(f"{found[name]:.2f}" for name in ("snr", "dprime")),
+        ]
+        assert [cell.replace(" %", "%") for cell in row[1:]] == expected
+
+
+def test_verdicts_are_those_of_the_committed_claims():
+    claims = pd.read_csv(ROOT / "figures/laptop/claims.csv").set_index("claim")
+    said = {row[0]: row for row in rows_of("Results on CIFAR-100") if re.fullmatch(r"C\d+", row[0])}
+    assert said.keys() == set(claims.index)
+    for claim, (_, _, tau, verdict) in said.items():
+        found = claims.loc[claim]
+        assert verdict == found["verdict"]
+        assert tau.replace("−", "-") == f"{found['value']:.2f} [{found['low']:.2f}, {found['high']:.2f}]"
+
+
+def test_every_profile_is_in_the_table_of_profiles(profile_names=("quick", "laptop", "paper")):
+    header = next(line for line in README.splitlines() if line.startswith("| | quick (default)"))
+    for name in profile_names:
+        assert name in header
+        assert (ROOT / "lib/singlefilter/profiles" / f"{name}.yaml").exists()
+
+
+def test_every_link_leads_to_a_file():
+    links = re.findall(r"\]\((?!https?://)([^)#]+)\)", README)
+    assert len(links) > 8
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+@pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL))
+def test_examples_run(block, capsys):
+    exec(compile(block, "README.md", "exec"), {})
+    assert float(capsys.readouterr().out.split()[-1]) > 0
