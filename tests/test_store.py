@@ -132,6 +132,19 @@ def test_interrupted_build_goes_on_in_its_folder(home):
     assert set(store.manifest(folder)["files"]) == {"one.txt", "sub/two.bin"}
 
 
+def test_seconds_of_interrupted_attempts_count(home):
+    def too_long(work: Path) -> None:
+        time.sleep(0.2)
+        raise KeyboardInterrupt
+
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            store.stage("work", {"a": 1}, too_long)
+    folder = store.stage("work", {"a": 1}, write_one)
+    assert 0.4 <= store.manifest(folder)["seconds"] < 5
+    assert not list(home.rglob("*.seconds"))
+
+
 def test_leftovers_of_a_killed_process_are_not_kept(home):
     work = store.stage_folder("x", {}).with_name(store.stage_folder("x", {}).name + ".partial")
     work.mkdir(parents=True)

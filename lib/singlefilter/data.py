@@ -204,8 +204,7 @@ def batches(
     Everything random is drawn beforehand from (seed, epoch) on the CPU, so an epoch is the same on every device and
     after a resume.  A last batch of a single image is left out: batch norm cannot train on it.
     """
-    if batch < 1:
-        raise ValueError(f"a batch has at least one image, {batch} given")
+    check_batch(batch)
     count, device = len(split), split.images.device
     generator = torch.Generator().manual_seed(mix(seed, epoch))
     order = torch.randperm(count, generator=generator)
@@ -219,6 +218,12 @@ def batches(
             part = slice(start, start + batch)
             images = augment(images, down[part], right[part], mirror[part], shift)
         yield to_input(images), split.labels[chosen]
+
+
+def check_batch(batch: int) -> None:
+    """Raises `ValueError` unless a batch has at least one image."""
+    if batch < 1:
+        raise ValueError(f"a batch has at least one image, {batch} given")
 
 
 def mix(*numbers: int) -> int:

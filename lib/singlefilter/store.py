@@ -76,9 +76,10 @@ def stage(name: str, config: object, build: Callable[[Path], None]) -> Path:
         work.mkdir(exist_ok=True)
         for orphan in work.rglob(_TEMPORARY + "*"):  # of a process that was killed while it wrote
             orphan.unlink()
-        start, code = time.perf_counter(), commit()  # the code that ran, not what it was edited to meanwhile
-        build(work)
-        _seal(work, name, config, time.perf_counter() - start, code)
+        code = commit()  # the code that ran, not what it was edited to meanwhile
+        with _timed(folder.with_name(folder.name + ".seconds")) as seconds:
+            build(work)
+        _seal(work, name, config, seconds(), code)
         os.replace(work, folder)
     _verified.add(_stamp(folder))
     return folder
@@ -108,6 +109,7 @@ def forget(folder: Path) -> bool:
         if path.exists():
             shutil.rmtree(path)
             found = True
+    folder.with_name(folder.name + ".seconds").unlink(missing_ok=True)
     return found
 
 
@@ -179,6 +181,23 @@ def commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return head + ("-dirty" if dirty else "")
+
+
+@contextmanager
+def _timed(path: Path) -> Iterator[Callable[[], float]]:
+    """A clock that goes on where an interrupted block stopped it; `path` keeps its seconds until a block ends well."""
+    start, before = time.perf_counter(), float(path.read_text()) if path.exists() else 0.0
+
+    def seconds() -> float:
+        return before + time.perf_counter() - start
+
+    try:
+        yield seconds
+    except BaseException:
+        with atomic_file(path) as temporary:
+            temporary.write_text(f"{seconds():.3f}")
+        raise
+    path.unlink(missing_ok=True)
 
 
 def _git(root: Path, *arguments: str) -> str:
