@@ -214,8 +214,16 @@ def test_label_subset_depends_on_the_seed(home, tmp_path):
 
 
 def test_missing_folder_says_what_to_do(home, tmp_path):
-    with pytest.raises(data.DataError, match=r"ImageNet is not in .*imagenet\. .*lay it out as .*\{train,test\}"):
+    with pytest.raises(data.DataError, match=r"ImageNet is not in .*imagenet: .*lay it out as .*\{train,test\}"):
         data.load(config(), 1, tmp_path)
+
+
+def test_images_of_ones_own_by_the_name_of_their_folder(home, tmp_path):
+    write_folders(tmp_path / "my-pets")
+    assert data.load(profiles.Data("my-pets", image_size=16), 1, tmp_path)["test"].names == ("ant", "bee", "cat")
+    assert data.title("my-pets") == "my-pets"
+    with pytest.raises(data.DataError, match="cifra100 is not in .*did you mean cifar100"):
+        data.load(profiles.Data("cifra100"), 1, tmp_path)
 
 
 def test_label_folder_without_images(home, tmp_path):

@@ -7,6 +7,7 @@ store and memory-mapped from there: a data set larger than memory is streamed by
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import logging
 import os
@@ -111,19 +112,27 @@ def find(name: str, data_dir: str | Path | None = None) -> Path | None:
     return root if all(_split_folder(root, split) for split in profiles.SPLITS) else None
 
 
+def title(name: str) -> str:
+    """How a data set is called in figures: a known one by its usual name, one's own by the name of its folder."""
+    return TITLES.get(name, name)
+
+
 def how_to_get(name: str) -> str:
     """What a reader who lacks this data set has to do, the same words on every machine."""
     layout = f"<data dir>/{name}/{{train,test}}/<label>/*.png, jpg or webp (<data dir>: --data-dir, or data/)"
     if name in _DOWNLOADS:
         return f"{TITLES[name]} is downloaded on first use where there is a network; or lay it out as {layout}"
-    return f"{TITLES[name]} cannot be downloaded freely: request it from its makers and lay it out as {layout}"
+    if name in TITLES:
+        return f"{TITLES[name]} cannot be downloaded freely: request it from its makers and lay it out as {layout}"
+    near = difflib.get_close_matches(name, TITLES, n=1)
+    return f"a data set of your own is read from {layout}" + (f"; or did you mean {near[0]}?" if near else "")
 
 
 def download(name: str, data_dir: str | Path | None = None) -> Path:
     """Download a data set through torchvision (checksums verified) and lay it out as image folders."""
     root = data_folder(data_dir)
     if name not in _DOWNLOADS:
-        raise DataError(f"{TITLES[name]} is not in {root / name}. {how_to_get(name)}.")
+        raise DataError(f"{title(name)} is not in {root / name}: {how_to_get(name)}")
     import torchvision
 
     maker = getattr(torchvision.datasets, _DOWNLOADS[name])

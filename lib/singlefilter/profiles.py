@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 import types
 import typing
 from dataclasses import dataclass, field
@@ -18,7 +19,6 @@ import yaml
 
 from singlefilter import glyphs
 
-DATA_SETS = ("glyphs", "cifar10", "cifar100", "fashionmnist", "imagenet")
 NETWORKS = ("vgg", "efficientnet_b0")
 SCHEDULES = ("step", "cosine")
 HEAD_KINDS = ("flat", "pooled")
@@ -32,7 +32,10 @@ class ProfileError(ValueError):
 
 @dataclass(frozen=True)
 class Data:
-    """Which images.  `labels`: how many labels (None: all); `*_per_label`: images per label (None: all)."""
+    """Which images: `glyphs`, or the name of a folder in the data dir.
+
+    `labels`: how many labels (None: all); `*_per_label`: images per label (None: all).
+    """
 
     name: str = "glyphs"
     labels: int | None = None
@@ -41,7 +44,8 @@ class Data:
     image_size: int = 32
 
     def problems(self) -> typing.Iterator[str]:
-        yield from _among("name", self.name, DATA_SETS)
+        if not re.fullmatch(r"\w[\w.-]*", self.name):
+            yield f"name: {self.name!r} given, a data set has the name of a folder in the data dir"
         if self.labels is not None and self.labels < FEWEST_LABELS:
             yield f"labels: {self.labels} given, at least {FEWEST_LABELS} are needed"
         for key in ("train_per_label", "test_per_label"):

@@ -118,7 +118,7 @@ def provenance(run: Run) -> dict:
         "commit": store.commit(),
         "versions": store.versions(),
         "machine": store.machine(),
-        "data": {"title": data.TITLES[run.profile.data.name], "sha256": _checksums(images)},
+        "data": {"title": data.title(run.profile.data.name), "sha256": _checksums(images)},
         "stages": {
             name: {key: content[key] for key in ("seconds", "commit", "machine", "versions")}
             for name, content in manifests.items()

@@ -185,7 +185,7 @@ def commit() -> str:
 
 @contextmanager
 def _timed(path: Path) -> Iterator[Callable[[], float]]:
-    """A clock that goes on where an interrupted block stopped it; `path` keeps its seconds until a block ends well."""
+    """A clock that goes on where an interrupted block stopped it; `path` keeps its seconds until one ends well."""
     start, before = time.perf_counter(), float(path.read_text()) if path.exists() else 0.0
 
     def seconds() -> float:

@@ -43,7 +43,7 @@ def samples(run: stages.Run, seed: int = 0) -> pd.DataFrame:
     """
     rows = []
     for panel, name in zip("ABC", ("cifar100", "imagenet", "glyphs"), strict=True):
-        common = {"panel": panel, "title": data.TITLES[name]}
+        common = {"panel": panel, "title": data.title(name)}
         try:
             images = data.sample(name, IMAGES, seed, run.data_dir)
         except data.DataError as missing:
@@ -186,7 +186,7 @@ def _marked(run: stages.Run, table: pd.DataFrame) -> pd.DataFrame:
     """The table with the columns that say where it comes from."""
     return table.assign(
         profile=run.profile.name,
-        data=data.TITLES[run.profile.data.name],
+        data=data.title(run.profile.data.name),
         network=run.profile.network.title,
         seed=run.profile.seed,
     )

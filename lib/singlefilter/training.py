@@ -17,7 +17,6 @@ from torch.nn import functional
 
 from singlefilter import data, profiles, progress, store
 
-
 log = logging.getLogger(__name__)
 
 
@@ -54,14 +53,14 @@ def compiled(model: nn.Module, on: torch.device) -> Callable[[torch.Tensor], tor
     """
     if on.type != "cuda":
         return model
-    fast, tried = torch.compile(model, dynamic=False), False
+    fast = None
 
     def forward(images: torch.Tensor) -> torch.Tensor:
-        nonlocal fast, tried
-        if not tried:
-            tried = True
+        nonlocal fast
+        if fast is None:
             before = {name: buffer.clone() for name, buffer in model.named_buffers()}
             try:
+                fast = torch.compile(model, dynamic=False)
                 fast(images).float().sum().backward()
             except Exception as error:  # whatever a compiler may raise; a fault of the network comes up again below
                 reason = str(error).strip().partition("\n")[0]
