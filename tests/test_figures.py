@@ -118,12 +118,12 @@ def one_filter_table(labels: list[str]) -> pd.DataFrame:
 
 def cluster_images_table() -> pd.DataFrame:
     rows = [
-        ("conv13", 13, 7, cluster, label, figures.encode_png(image(number)))
+        ("conv13", 13, 7, cluster, 5, label, figures.encode_png(image(number)))
         for cluster, labels in ((1, ["aquarium_fish", "nan"]), (-1, ["_"]))
         for label in labels
         for number in range(6)
     ]
-    return pd.DataFrame(rows, columns=["cut", "layer", "filter", "cluster", "label", "png"])
+    return pd.DataFrame(rows, columns=["cut", "layer", "filter", "cluster", "labels", "label", "png"])
 
 
 def claims_table() -> pd.DataFrame:
@@ -383,6 +383,7 @@ def test_gallery_shows_every_label_first_and_at_most_eight():
     labels = [ax.texts[0].get_text() for ax in fig.axes if ax.images]
     assert labels == ["aquarium fish", "nan"] * 4 + ["_"] * 6
     assert "cluster 1" in words(fig) and "in no cluster" in words(fig)
+    assert "2 of 5 labels" in words(fig) and "1 of 5 labels" in words(fig)
 
 
 def test_claims_have_a_row_for_each_profile():

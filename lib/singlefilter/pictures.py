@@ -122,17 +122,21 @@ def one_filter(table: pd.DataFrame) -> Figure:
     return look.finish(fig, table, "From the fields of a single filter to its clusters", note, look.banner_for(table))
 
 
-@look.draws("cut", "layer", "filter", "cluster", "label", "png")
+@look.draws("cut", "layer", "filter", "cluster", "labels", "label", "png")
 def cluster_images(table: pd.DataFrame) -> Figure:
-    """Images of the labels of each cluster of a filter, a row each; cluster -1: labels in no cluster."""
+    """Images of the labels of each cluster of a filter, a row each; cluster -1: labels in no cluster.
+
+    `labels`: how many labels the cluster has, of which not all need be shown.
+    """
     groups = list(table.groupby(["cut", "filter", "cluster"], sort=False))
     aside, pitch = 1.25, _CELL + 0.36
     fig = look.canvas(pitch * len(groups), width=aside + _IMAGES * _CELL + 0.2, layout="none")
     for number, ((cut, which, cluster), rows) in enumerate(groups):
         top = number * pitch
-        labels = rows["label"].nunique()
+        labels, seen = int(rows["labels"].iloc[0]), rows["label"].nunique()
         name = f"cluster {cluster}" if cluster >= 0 else "in no cluster"
-        words = f"{cut}, filter {which}\n{labels} label{'s' * (labels != 1)}"
+        count = f"{seen} of {labels} labels" if seen < labels else f"{labels} label{'s' * (labels != 1)}"
+        words = f"{cut}, filter {which}\n{count}"
         heading = look.box(fig, 0.12, top, aside - 0.2, _CELL - 0.08)
         heading.add_patch(Rectangle((0, 0), 0.05, 1, color=_colour(cluster), transform=heading.transAxes))
         heading.text(0.13, 0.62, name, fontsize=9, fontweight="bold", va="bottom")

@@ -154,9 +154,16 @@ def execute(notebook: Path, profile: str, name: str, data_dir: Path | None) -> P
     if data_dir is not None:
         parameters["data_dir"] = str(data_dir)
     os.environ[progress.UNWATCHED] = "yes"
+    logging.getLogger("traitlets").setLevel(logging.ERROR)  # nbconvert's remarks on the style of a notebook
     try:
         papermill.execute_notebook(
-            notebook, target, parameters, kernel_name="python3", cwd=notebook.parent, progress_bar=False
+            notebook,
+            target,
+            parameters,
+            kernel_name="python3",
+            cwd=notebook.parent,
+            progress_bar=False,
+            extra_arguments=["--log-level=50"],  # the kernel's remarks on how it is connected
         )
     except papermill.PapermillExecutionError as error:
         print("failed", flush=True)

@@ -156,6 +156,7 @@ def cluster_images(run: stages.Run, layer: int | None = None, filter_: int | Non
         for row in members.head(IMAGES).itertuples():
             image = split.images[first_image[row.true_index]].cpu().numpy()
             place = {"cut": row.cut, "layer": row.layer, "filter": row.filter, "cluster": cluster}
+            place["labels"] = len(members)
             rows.append(place | {"label": row.true_label, "png": figures.encode_png(image)})
     return pd.DataFrame(rows)
 
