@@ -37,6 +37,13 @@ def test_results_are_those_of_the_committed_tables():
         assert [cell.replace(" %", "%") for cell in row[1:]] == expected
 
 
+def test_accuracy_of_the_whole_network_is_that_of_its_curve():
+    curve = pd.read_csv(ROOT / "figures/laptop/curves.csv")
+    last = curve[curve["split"] == "test"]["accuracy"].iloc[-1]
+    said = re.search(r"after the last\s+epoch (\d+\.\d) %", README)
+    assert said and said[1] == f"{last:.1%}".rstrip("%")
+
+
 def test_verdicts_are_those_of_the_committed_claims():
     claims = pd.read_csv(ROOT / "figures/laptop/claims.csv").set_index("claim")
     said = {row[0]: row for row in rows_of("Results on CIFAR-100") if re.fullmatch(r"C\d+", row[0])}
