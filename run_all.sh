@@ -38,6 +38,8 @@ ends by naming the figures it wrote. A second run reuses what is there.
   --data-dir DIR   where data sets are: DIR/cifar100/train/<label>/*.png and so on; downloads go there too
   --fresh          compute everything again, trust no earlier result
   --test           lint and all tests; what follows -- goes to pytest: ./run_all.sh --test -- -k clusters
+  --bench          speed and memory, ours against other ways on this machine: charts in figures/benchmarks, 15 minutes;
+                   what follows -- goes to the benchmarks: ./run_all.sh --bench -- --only clusters
   --cpu            when .venv is made: torch without CUDA, a much smaller download
   --help           this text
 
@@ -52,11 +54,11 @@ TEXT
 
 # ---------------------------------------------------------------- what is asked for, checked before any work
 profile=quick only='' data_dir='' mode=run fresh='' cpu=''
-dashes='' pytest_args=()
+dashes='' more_args=()
 
 needs_value() { [ $# -ge 2 ] && [ -n "$2" ] || fail 2 "$1 needs a value; ./run_all.sh --help shows which"; }
 set_mode() {
-    [ "$mode" = run ] || [ "$mode" = "$1" ] || fail 2 "--figures and --test cannot be asked for together"
+    [ "$mode" = run ] || [ "$mode" = "$1" ] || fail 2 "--$mode and --$1 cannot be asked for together"
     mode=$1
 }
 
@@ -74,11 +76,12 @@ while [ $# -gt 0 ]; do
         --data-dir) needs_value "$@" && data_dir=$2 && shift ;;
         --figures) set_mode figures ;;
         --test) set_mode test ;;
+        --bench) set_mode bench ;;
         --fresh) fresh=yes ;;
         --cpu) cpu=yes ;;
         --)
             shift
-            dashes=yes pytest_args=("$@")
+            dashes=yes more_args=("$@")
             break
             ;;
         *) fail 2 "there is no option '$1'; ./run_all.sh --help lists those there are" ;;
@@ -86,9 +89,10 @@ while [ $# -gt 0 ]; do
     shift
 done
 
-if [ -n "$dashes" ] && [ "$mode" != test ]; then
-    fail 2 "what follows -- goes to pytest, so it needs --test"
-fi
+case $mode in
+    test | bench) ;;
+    *) [ -z "$dashes" ] || fail 2 "what follows -- goes to pytest or to the benchmarks, so it needs --test or --bench" ;;
+esac
 if [ "$mode" != run ] && [ -n "$only$data_dir$fresh" ]; then
     fail 2 "--only, --data-dir and --fresh belong to a run of a profile, not to --$mode"
 fi
@@ -254,7 +258,10 @@ case $mode in
     test)
         "$python" -m ruff check .
         "$python" -m ruff format --check .
-        "$python" -m pytest ${pytest_args[@]+"${pytest_args[@]}"}
+        "$python" -m pytest ${more_args[@]+"${more_args[@]}"}
+        ;;
+    bench)
+        "$python" tests/benchmarks/run.py ${more_args[@]+"${more_args[@]}"}
         ;;
     figures)
         "$python" -m singlefilter figures --profile "$profile"

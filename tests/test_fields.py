@@ -140,10 +140,13 @@ def test_the_network_is_left_as_it_was_found():
     model[1].eval()
     modes = [module.training for module in model.modules()]
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    modules = list(model.modules())
     fields.measure(model, points, weights, split())
-    with pytest.raises(RuntimeError):
-        fields.measure(model, points, weights | {points[0].name: torch.zeros(LABELS, 1, 1)}, split())
+    wrong = torch.zeros(LABELS + 1, points[-1].cut.filters, points[-1].positions)
+    with pytest.raises(RuntimeError):  # in the middle of the pass
+        fields.measure(model, points, weights | {points[-1].name: wrong}, split())
     assert [module.training for module in model.modules()] == modes
+    assert all(one is other for one, other in zip(model.modules(), modules, strict=True))
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     assert not any(module._forward_hooks for module in model.modules())
     assert all(parameter.grad is None for parameter in model.parameters())

@@ -1,5 +1,7 @@
 """Networks, where they may be cut, and that looking into one leaves it as it was found."""
 
+import contextlib
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -235,3 +237,55 @@ def test_built_from_a_seed_and_from_nothing_else():
     two, other = models.build(config, 4, 32, 1).state_dict(), models.build(config, 4, 32, 2).state_dict()
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert not torch.equal(one["features.layer1.0.weight"], other["features.layer1.0.weight"])
+
+
+def pairs(**norm) -> nn.Sequential:
+    """Two convolutions with batch norms that are not those of the start, the second pair inside another module."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        inner = nn.Sequential(nn.Conv2d(4, 5, 3, bias=False), nn.BatchNorm2d(5, **norm), nn.ReLU(inplace=True))
+        model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, **norm), nn.ReLU(inplace=True), inner)
+        model.train()(torch.randn(40, 3, 8, 8) * 3 + 1)
+    return model.eval()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_folded_batch_norms_give_the_same_maps_and_come_back(fails):
+    model, images = pairs(), torch.randn(6, 3, 8, 8)
+    modules, kept = list(model.modules()), {name: value.clone() for name, value in model.state_dict().items()}
+    with torch.no_grad():
+        expected = model(images)
+        with contextlib.suppress(ZeroDivisionError), models.folded(model):
+            assert not any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
+            torch.testing.assert_close(model(images), expected, atol=1e-5, rtol=1e-5)
+            if fails:
+                raise ZeroDivisionError
+    assert all(one is other for one, other in zip(model.modules(), modules, strict=True))
+    assert all(torch.equal(value, kept[name]) for name, value in model.state_dict().items())
+
+
+def test_only_pairs_that_nobody_looks_into_are_folded():
+    def left(model: nn.Module) -> int:
+        with models.folded(model):
+            return sum(isinstance(module, nn.BatchNorm2d) for module in model.modules())
+
+    assert left(pairs()) == 0
+    assert left(pairs(track_running_stats=False)) == 2
+    assert left(pairs().train()) == 2
+    model = pairs()
+    with models.capture(model, ["0", "3.1"]):  # before one batch norm, after the other
+        assert left(model) == 2
+    with models.capture(model, ["2", "3"]):
+        assert left(model) == 0
+
+
+def test_cuts_inside_a_folded_network_see_what_they_always_saw():
+    model, images = pairs(), torch.randn(6, 3, 8, 8)
+    for names in (["0", "3"], ["1", "3.1"], ["2", "3.2"], ["3.0"]):
+        with models.capture(model, names) as maps:
+            model(images)
+            expected = {name: tensor.clone() for name, tensor in maps.items()}
+            with models.folded(model):
+                model(images)
+            for name in names:
+                torch.testing.assert_close(maps[name], expected[name], atol=1e-5, rtol=1e-5)

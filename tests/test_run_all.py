@@ -91,7 +91,8 @@ def test_help_lists_every_profile_and_option_and_does_nothing(project):
         line = next(line for line in ran.stdout.splitlines() if line.split()[:1] == [path.stem])
         assert f" {about['minutes']} min " in line and line.endswith(about["purpose"])
     options = re.findall(r"^  (--[a-z-]+) ", ran.stdout, flags=re.MULTILINE)
-    assert options == ["--profile", "--only", "--figures", "--data-dir", "--fresh", "--test", "--cpu", "--help"]
+    known = "--profile --only --figures --data-dir --fresh --test --bench --cpu --help"
+    assert options == known.split()
     assert ran.calls == ""
 
 
@@ -109,10 +110,13 @@ def test_help_lists_every_profile_and_option_and_does_nothing(project):
         (["--only="], "--only needs a value"),
         (["--only", "99"], "no notebook '99'; those there are: 01 08"),
         (["--data-dir", "nowhere"], "nowhere (--data-dir)"),
-        (["--test", "--figures"], "together"),
+        (["--test", "--figures"], "--test and --figures cannot be asked for together"),
+        (["--bench", "--test"], "--bench and --test cannot be asked for together"),
+        (["--bench", "--only", "01"], "not to --bench"),
         (["--figures", "--fresh"], "not to --figures"),
         (["--test", "--only", "01"], "not to --test"),
-        (["--", "-k", "x"], "needs --test"),
+        (["--", "-k", "x"], "needs --test or --bench"),
+        (["--figures", "--", "-k", "x"], "needs --test or --bench"),
     ],
 )
 def test_wrong_use_ends_before_any_work(project, arguments, says):
@@ -253,6 +257,14 @@ def test_test_runs_lint_format_and_pytest_with_its_options(project):
     called = [line.partition(".venv/bin/python ")[2] for line in ran.calls.splitlines()]
     assert called[-3:] == ["-m ruff check .", "-m ruff format --check .", "-m pytest -k two words"]
     assert any(line.endswith("environment.py --quiet --extra dev") for line in called)
+
+
+def test_bench_runs_the_benchmarks_with_their_options(project):
+    for options in ([], ["--", "--only", "clusters", "--small"]):
+        ran = run_all(project, "--bench", *options)
+        assert ran.returncode == 0, ran.stderr
+        called = ran.calls.splitlines()[-1].partition(".venv/bin/python ")[2]
+        assert called == " ".join(["tests/benchmarks/run.py", *options[1:]])
 
 
 def test_the_exit_code_is_that_of_the_work(project):

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
+
 from singlefilter import clusters, statistics
 
 quick = settings(max_examples=40, deadline=None)

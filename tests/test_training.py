@@ -229,3 +229,59 @@ def test_loss_of_the_curves_is_cross_entropy():
     curves = training.fit(network(), train, train, recipe, seed=1)
     logits = network().train()(data.to_input(train.images))
     assert curves["loss"][0] == pytest.approx(functional.cross_entropy(logits, train.labels).item(), rel=1e-5)
+
+
+def test_a_batch_without_images_is_refused():
+    with pytest.raises(ValueError, match="at least one image, 0 given"):
+        training.evaluate(network(), split(), 0)
+
+
+GPU = torch.device("cuda")
+
+
+def test_nothing_is_compiled_on_a_cpu(monkeypatch):
+    monkeypatch.setattr(torch, "compile", lambda *_, **__: pytest.fail("compiled"))
+    model = network()
+    assert training.compiled(model, torch.device("cpu")) is model
+
+
+def test_on_a_gpu_the_compiled_network_is_called_and_its_trial_leaves_no_trace(monkeypatch):
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda model, **_: lambda images: compiled.append(1) or model(images))
+    model, plain = network(), network()
+    forward = training.compiled(model, GPU)
+    images = torch.randn(5, 3, 8, 8)
+    for times in (2, 3):  # the first pass is tried before it counts
+        torch.testing.assert_close(forward(images), plain(images), atol=0, rtol=0)
+        assert len(compiled) == times
+    assert_equal(model, plain)  # batch norm statistics too
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+class BackwardFails(torch.autograd.Function):
+    @staticmethod
+    def forward(_, images):
+        return images.clone()
+
+    @staticmethod
+    def backward(_, gradient):
+        raise RuntimeError("no C compiler\nand a long trace")
+
+
+@pytest.mark.parametrize("where", ["compile", "forward", "backward"])
+def test_a_network_that_cannot_be_compiled_is_trained_as_it_is(monkeypatch, caplog, where):
+    def fail(*_, **__):
+        raise RuntimeError("no C compiler\nand a long trace")
+
+    ways = {"compile": fail, "forward": lambda *_, **__: fail}
+    ways["backward"] = lambda model, **_: lambda images: BackwardFails.apply(model(images))
+    monkeypatch.setattr(torch, "compile", ways[where])
+    original = training.compiled
+    monkeypatch.setattr(training, "compiled", lambda model, _: original(model, GPU))
+    fallen, plain = network(), network()
+    training.fit(fallen, split(), split(), RECIPE, seed=1)
+    monkeypatch.setattr(training, "compiled", lambda model, _: model)
+    training.fit(plain, split(), split(), RECIPE, seed=1)
+    assert_equal(fallen, plain)
+    said = [record.getMessage() for record in caplog.records]
+    assert said == ["training without torch.compile, somewhat slower: RuntimeError: no C compiler"]

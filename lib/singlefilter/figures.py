@@ -15,6 +15,7 @@ from singlefilter import store
 from singlefilter.charts import accuracy_by_layer, claims, curves, statistics_by_layer
 from singlefilter.drawing import TEXT, TableError, decode_png, encode_png, require, style
 from singlefilter.pictures import cluster_images, one_filter, samples
+from singlefilter.speed import benchmarks, scaling
 
 __all__ = ["FIGURES", "TableError", "decode_png", "encode_png", "publish", "read_table", "redraw"]
 
@@ -27,6 +28,7 @@ FIGURES: dict[str, Callable[[pd.DataFrame], Figure]] = {
     "statistics_by_layer": statistics_by_layer,
     "claims": claims,
 }
+OF_A_MACHINE = {"benchmarks": benchmarks, "scaling": scaling}  # these belong to no profile
 
 
 def publish(name: str, table: pd.DataFrame, folder: Path | str) -> Figure:
@@ -81,9 +83,10 @@ def _numbers(column: pd.Series) -> pd.Series:
 
 
 def _figure(name: str) -> Callable[[pd.DataFrame], Figure]:
-    if name not in FIGURES:
-        raise TableError(f"There is no figure '{name}'. Figures: {', '.join(FIGURES)}.")
-    return FIGURES[name]
+    known = FIGURES | OF_A_MACHINE
+    if name not in known:
+        raise TableError(f"There is no figure '{name}'. Figures: {', '.join(known)}.")
+    return known[name]
 
 
 def _draw(path: Path) -> tuple[Figure, list[Path]]:

@@ -4,6 +4,8 @@ Plain arrays and tables in, plain arrays and tables out. Every interval is a per
 where a proportion is all there is. Sections refer to the method that the companion follows.
 """
 
+import math
+
 import numpy as np
 import pandas as pd
 import torch
@@ -163,22 +165,28 @@ def dprime(logits: Array, true_labels: Array) -> Array:
             f"logits must be [images, K] and true_labels [images], got {list(logits.shape)} and "
             f"{list(true_labels.shape)}"
         )
-    images, labels = logits.shape
-    if images and not 0 <= int(true_labels.min()) <= int(true_labels.max()) < labels:
+    labels = logits.shape[1]
+    if len(logits) and not 0 <= int(true_labels.min()) <= int(true_labels.max()) < labels:
         raise ValueError(f"true_labels must lie in 0..{labels - 1}, the outputs of these logits")
     exact = logits.dtype == torch.float64 or not logits.is_floating_point()
-    logits = logits.detach().to(torch.float64 if exact else torch.float32)
+    return dprime_unchecked(logits.detach().to(torch.float64 if exact else torch.float32), true_labels)
+
+
+def dprime_unchecked(logits: torch.Tensor, true_labels: torch.Tensor) -> torch.Tensor:
+    """`dprime` of float logits and int64 labels that are known to fit, without waiting for a GPU to tell."""
+    images, labels = logits.shape
     if labels < 3:
         return logits.new_full((images,), torch.nan)
     index = true_labels[:, None]
-    true_logit = logits.gather(1, index)
-    mean = logits.scatter(1, index, 0).sum(1, keepdim=True) / (labels - 1)
-    deviation = (logits - mean).scatter_(1, index, 0).square_().sum(1).div_(labels - 1).sqrt_()
-    lowest = logits.scatter(1, index, torch.inf).amin(1)
-    highest = logits.scatter(1, index, -torch.inf).amax(1)
-    ratio = (true_logit - mean)[:, 0] / deviation
+    true_logit = logits.gather(1, index)[:, 0]
+    others = logits.scatter(1, index, 0)
+    mean = others.sum(1).div_(labels - 1)
+    others.sub_(mean[:, None]).scatter_(1, index, 0)
+    deviation = torch.linalg.vector_norm(others, dim=1).div_(math.sqrt(labels - 1))
+    others.scatter_(1, index, others.gather(1, (index + 1) % labels))
+    lowest, highest = others.aminmax(dim=1)
     # Equal others: rounding of their mean would leave a tiny deviation instead of none.
-    return torch.where(lowest == highest, torch.nan, ratio)
+    return torch.where(lowest == highest, torch.nan, (true_logit - mean) / deviation)
 
 
 def resampled_quantities(

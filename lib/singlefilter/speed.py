@@ -1,0 +1,105 @@
+"""Figures of speed and memory on one machine, from the tables that the benchmarks write."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from singlefilter import drawing as look
+
+_PLAIN = FuncFormatter(lambda value, _: f"{value:,.10g}")
+_COLOURS = {"naive": look.BLUE, "peer": look.ORANGE}
+_ROW = 0.3  # inches of a bar
+_MEASURED = ("seconds", "peak_mb", "ratio", "target_ratio", "target_seconds", "target_mb", "met", "threads")
+
+
+@look.draws("benchmark", "case", "way", *_MEASURED, "machine")
+def benchmarks(table: pd.DataFrame) -> Figure:
+    """How many times our time another way takes, and how much of what is allowed absolute figures take.
+
+    A black stroke is the figure to reach: a ratio should end to the right of it, a part of what is allowed to the
+    left.
+    """
+    ratios = table[(table["way"] != "ours") & table["ratio"].notna()]
+    parts = pd.concat([_part(table, "seconds", "target_seconds", "s"), _part(table, "peak_mb", "target_mb", "MB")])
+    panels = [rows for rows in (ratios, parts) if len(rows)]
+    fig = look.canvas(sum(_ROW * len(rows) + 0.75 for rows in panels), width=8.6)
+    axes = np.atleast_1d(fig.subplots(len(panels), 1, height_ratios=[len(rows) + 1.5 for rows in panels]))
+    for ax, rows in zip(axes, panels, strict=True):
+        if rows is ratios:
+            labels = rows["case"] + ", " + rows["way"] + np.where(rows["extrapolated"] > 0, " (scaled)", "")
+            colours = [_COLOURS.get(way, look.GREY) for way in rows["way"]]
+            _bars(ax, rows["benchmark"] + ": " + labels, rows["ratio"], rows["target_ratio"], colours, " times")
+            ax.set(xscale="log", xlabel="seconds of the other way over seconds of ours")
+            ax.axvline(1, color=look.FAINT, linewidth=1)
+        else:
+            _bars(ax, rows["text"], rows["part"], pd.Series(1.0, rows.index), [look.GREEN] * len(rows), " of it")
+            ax.set(xlabel="part of what is allowed", xlim=(0, 1.25 * max(1, rows["part"].max())))
+        ax.xaxis.set_major_formatter(_PLAIN)
+    note = f"{_where(table)} Medians; strokes: figures to reach; scaled: a part was timed and multiplied."
+    return look.finish(fig, table, "Ours against other ways, in one run", note, None)
+
+
+@look.draws(
+    "task", "over", "size", "seconds", "peak_mb", "exponent_seconds", "exponent_peak_mb", "machine", "threads"
+)
+def scaling(table: pd.DataFrame) -> Figure:
+    """Time and peak memory against images, filters and labels, with the exponent of a power law for each curve."""
+    fig = look.canvas(4.6, width=8.6)
+    overs = list(dict.fromkeys(table["over"]))
+    axes = fig.subplots(2, len(overs), sharex="col", squeeze=False)
+    drawn = {"measure": (look.BLUE, "o", "-"), "clusters": (look.ORANGE, "s", "--")}
+    names = {"seconds": "seconds", "peak_mb": "peak memory, MB"}
+    for (quantity, name), row in zip(names.items(), axes, strict=True):
+        for ax, over in zip(row, overs, strict=True):
+            for task, rows in table[table["over"] == over].groupby("task", sort=False):
+                colour, marker, line = drawn.get(task, (look.GREY, "^", ":"))
+                label = f"{task}: exponent {rows[f'exponent_{quantity}'].iloc[0]:.2f}"
+                rows = rows[rows[quantity] > 0].sort_values("size")
+                ax.plot(rows["size"], rows[quantity], color=colour, marker=marker, linestyle=line, label=label)
+            ax.set(xscale="log", yscale="log")
+            ax.legend(loc="best", fontsize=7)
+            ax.set_xticks(sorted(table.loc[table["over"] == over, "size"].unique()), minor=False)
+            ax.minorticks_off()
+            for axis in (ax.xaxis, ax.yaxis):
+                axis.set_major_formatter(_PLAIN)
+            ax.tick_params(axis="x", labelrotation=45)
+        row[0].set_ylabel(name)
+    for ax, over in zip(axes[1], overs, strict=True):
+        ax.set_xlabel(over)
+    note = f"{_where(table)} Peak above what is held before; exponents: least squares on logarithms."
+    return look.finish(fig, table, "How time and memory grow", note, None)
+
+
+def _part(table: pd.DataFrame, quantity: str, target: str, unit: str) -> pd.DataFrame:
+    """Rows with an absolute bound: the part of it that was needed, and both in words."""
+    rows = table[table[target].notna()]
+    text = [
+        f"{row.benchmark}: {row.case}, {_number(value)} of {_number(bound)} {unit}"
+        for row, value, bound in zip(rows.itertuples(), rows[quantity], rows[target], strict=True)
+    ]
+    return pd.DataFrame({"text": text, "part": rows[quantity] / rows[target]})
+
+
+def _bars(ax: Axes, labels: pd.Series, values: pd.Series, targets: pd.Series, colours: list, unit: str) -> None:
+    """Horizontal bars from the top down, each with its value, and a stroke where the target is."""
+    places = np.arange(len(values))
+    ax.barh(places, values, color=colours, height=0.7)
+    for place, value, target in zip(places, values, targets, strict=True):
+        beside = max(value, target) if target < 2 * value else value  # not on top of the stroke
+        ax.annotate(f"  {_number(value)}{unit}", (beside, place), va="center", fontsize=7.5)
+        if not np.isnan(target):
+            ax.plot([target, target], [place - 0.45, place + 0.45], color="black", linewidth=2)
+    ax.set_yticks(places, [look.fit(label, 3.4, 8, 2) for label in labels])
+    ax.invert_yaxis()
+    ax.margins(x=0.25)
+    ax.grid(False, axis="y")
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _where(table: pd.DataFrame) -> str:
+    return f"{look.listed(table['machine'], '; ')}, {look.listed(table['threads'])} threads."
