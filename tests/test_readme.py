@@ -54,6 +54,18 @@ def test_verdicts_are_those_of_the_committed_claims():
         assert tau.replace("−", "-") == f"{found['value']:.2f} [{found['low']:.2f}, {found['high']:.2f}]"
 
 
+def test_claims_follow_from_the_committed_tables():
+    claims = pd.read_csv(ROOT / "figures/laptop/claims.csv").set_index("claim")
+    accuracy = pd.read_csv(ROOT / "figures/laptop/accuracy_by_layer.csv").query("head == 'flat'").set_index("layer")
+    measured = pd.read_csv(ROOT / "figures/laptop/statistics_by_layer.csv").query("split == 'train'")
+    measured = measured.set_index("layer")
+    by_layer = {"C1": accuracy["accuracy"], "C2": measured["snr"], "C3": measured["n"]}
+    for claim, quantity in by_layer.items():
+        values = quantity.sort_index().to_list()
+        pairs = [(a < b) - (a > b) for i, a in enumerate(values) for b in values[i + 1 :]]
+        assert claims.loc[claim, "value"] == pytest.approx(sum(pairs) / len(pairs))
+
+
 def test_every_profile_is_in_the_table_of_profiles(profile_names=("quick", "laptop", "paper")):
     header = next(line for line in README.splitlines() if line.startswith("| | quick (default)"))
     for name in profile_names:

@@ -1,5 +1,6 @@
 """The training loop: its schedule, its resumption bit for bit, and what it says when it cannot go on."""
 
+import dataclasses
 import math
 import time
 import types
@@ -182,6 +183,23 @@ def test_a_checkpoint_that_cannot_be_read_is_left(tmp_path, caplog):
     training.fit(again, split(), split(seed=1), RECIPE, seed=2, checkpoint=checkpoint)
     assert_equal(whole, again)
     assert "checkpoint.pt cannot be read" in caplog.text
+
+
+def test_a_full_disk_keeps_the_checkpoint_before_it(tmp_path, monkeypatch):
+    checkpoint = tmp_path / "checkpoint.pt"
+    training.fit(network(), split(), split(seed=1), RECIPE, seed=2, checkpoint=checkpoint)
+    before = checkpoint.read_bytes()
+
+    def full(content, path):
+        path.write_bytes(b"half")
+        raise RuntimeError("PytorchStreamWriter failed writing file: No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    longer = dataclasses.replace(RECIPE, epochs=RECIPE.epochs + 1)
+    with pytest.raises(OSError, match=r"checkpoint.pt could not be written, the one before it is kept: .*No space"):
+        training.fit(network(), split(), split(seed=1), longer, seed=2, checkpoint=checkpoint)
+    assert checkpoint.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
 
 
 def test_divergence_is_named(tmp_path):

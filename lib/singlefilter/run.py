@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from singlefilter import __version__, data, environment, fields, figures, profiles, progress, stages, store, training
 
 EXIT_PAUSED = 75  # EX_TEMPFAIL: not a failure, run it again
@@ -34,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         figures.TableError,
         NotebookFailed,
         OSError,
+        SafetensorError,
     ) as error:
         print(f"singlefilter: {error}", file=sys.stderr)
         return 1

@@ -225,7 +225,10 @@ def _save(checkpoint: Path | None, state: dict, rows: list[dict], epochs: int) -
     if checkpoint is not None:
         content = {name: part.state_dict() for name, part in state.items()} | {"rows": rows, "epochs": epochs}
         with store.atomic_file(checkpoint) as temporary:
-            torch.save(content, temporary)
+            try:
+                torch.save(content, temporary)
+            except RuntimeError as error:  # torch's own word for a full disk
+                raise OSError(f"{checkpoint} could not be written, the one before it is kept: {error}") from error
 
 
 def _resume(checkpoint: Path | None, state: dict) -> tuple[list[dict], int]:
