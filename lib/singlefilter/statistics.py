@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pandas as pd
 import torch
-from scipy.stats import norm
+from scipy.special import ndtri
 
 Array = np.ndarray | torch.Tensor
 
@@ -139,7 +139,7 @@ def proportion_interval(
     successes, n = np.asarray(successes, np.float64), np.asarray(n, np.float64)
     if np.any(n < 1) or np.any(successes < 0) or np.any(successes > n):
         raise ValueError("a proportion needs n of at least 1 and between 0 and n successes")
-    z = norm.ppf(0.5 + _checked_level(level) / 2)
+    z = ndtri(0.5 + _checked_level(level) / 2)
     p = successes / n
     centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
