@@ -221,7 +221,15 @@ def load(name: str | Path) -> Profile:
         raise ProfileError(f"{source}: not valid YAML: {error}") from error
     if not isinstance(content, dict):
         raise ProfileError(f"{source}: a profile is a mapping of keys to values")
-    return _build(Profile, {"name": Path(name).stem} | content, source, "")
+    return from_mapping({"name": Path(name).stem} | content, source)
+
+
+def from_mapping(content: dict, source: str) -> Profile:
+    """Profile from keys and values, as a YAML file holds them; `source` is what messages name.
+
+    Raises `ProfileError` for an unknown key or an unfit value.
+    """
+    return _build(Profile, content, source, "")
 
 
 def _build(cls: type, content: dict, source: str, prefix: str) -> typing.Any:
@@ -253,7 +261,7 @@ def _convert(hint: typing.Any, value: object, source: str, key: str) -> object:
             raise ProfileError(f"{source}: {key} is a group of keys, not {value!r}")
         return _build(hint, value, source, key + ".")
     if typing.get_origin(hint) is tuple:
-        if not isinstance(value, list):
+        if not isinstance(value, list | tuple):
             raise ProfileError(f"{source}: {key} is a list, not {value!r}")
         return tuple(_convert(typing.get_args(hint)[0], item, source, key) for item in value)
     allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)

@@ -11,6 +11,7 @@ import tqdm.auto
 
 SECONDS_BETWEEN_LINES = 30
 UNWATCHED = "SINGLEFILTER_UNWATCHED"  # set in the environment of notebooks that papermill runs
+SILENT = "silent"  # its value in the processes of a sweep, which has a bar of its own
 
 
 class Lines(tqdm.tqdm):
@@ -28,6 +29,8 @@ class Lines(tqdm.tqdm):
 
 def bar(items: Iterable, title: str, unit: str, *, total: int, done: int = 0) -> tqdm.tqdm:
     """A progress bar over `items`; `set_postfix` of the bar adds what is to be said beside the count."""
+    if os.environ.get(UNWATCHED) == SILENT:
+        return tqdm.tqdm(items, disable=True)
     if is_watched():
         return tqdm.auto.tqdm(items, title, total, initial=done, unit=unit, mininterval=1)
     return Lines(items, title, total, initial=done, unit=unit, mininterval=SECONDS_BETWEEN_LINES, miniters=1)

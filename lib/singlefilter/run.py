@@ -12,7 +12,19 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from singlefilter import __version__, data, environment, fields, figures, profiles, progress, stages, store, training
+from singlefilter import (
+    __version__,
+    data,
+    environment,
+    fields,
+    figures,
+    profiles,
+    progress,
+    stages,
+    store,
+    sweeps,
+    training,
+)
 
 EXIT_PAUSED = 75  # EX_TEMPFAIL: not a failure, run it again
 
@@ -35,6 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
         fields.NotFinite,
         figures.TableError,
         NotebookFailed,
+        sweeps.Failed,
         OSError,
         SafetensorError,
     ) as error:
@@ -68,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
 
     everything = command("all", _all, "run every notebook of a profile, with the stages they need, to every figure")
     run = command("run", _run, "run the stages of a profile without notebooks; what is there is reused")
+    sweep = command("sweep", _sweep, "run the stages of several profiles in parallel; what is there is reused")
     draw = command("figures", _figures, "draw every figure of a profile again from its saved table alone")
     command("check", _check, "check that the packages fit together")
 
@@ -76,6 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     for added in (everything, run):
         added.add_argument("--data-dir", type=_folder, help="folder of the data sets (default: data/ in the project)")
         added.add_argument("--fresh", action="store_true", help="forget what was trained and measured before")
+    sweep.add_argument("profiles", nargs="+", metavar="PROFILE", help="profiles by name, or YAML files")
+    sweep.add_argument("--jobs", type=int, help="items at a time (default: one a core; on a GPU 4)")
+    sweep.add_argument("--data-dir", type=_folder, help="folder of the data sets (default: data/ in the project)")
     everything.add_argument("--only", metavar="NN", help="one notebook by its number, with the stages it needs")
     run.add_argument(
         "--stages",
@@ -109,6 +126,15 @@ def _run(options: argparse.Namespace) -> int:
     for name, folder in stages.folders(run).items():
         if store.is_complete(folder):
             print(f"{name}: {folder}, {store.manifest(folder)['seconds']:.0f} s")
+    return 0
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    if options.jobs is not None and options.jobs < 1:
+        raise UsageError(f"--jobs: at least 1 is needed, {options.jobs} given")
+    runs = [stages.Run(profiles.load(name), options.data_dir) for name in options.profiles]
+    sweeps.complete(runs, options.jobs)
+    print(f"{len(runs)} items done")
     return 0
 
 

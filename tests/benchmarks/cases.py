@@ -32,13 +32,19 @@ class Sizes:
     scaling_labels: tuple[int, ...] = (25, 50, 100, 200)
     scaling_filters: tuple[int, ...] = (128, 256, 512, 1024)
     scaling_rounds: int = 3
+    step: int = 100
+    sweep_items: int = 6
+    sweep_width: int = 8
+    sweep_images: int = 400
+    sweep_epochs: int = 16
 
 
 FULL = Sizes()
 SMALL = Sizes(
     width=2, labels=5, images=40, images_of_naive=20, batch=10, rounds=1, rounds_of_naive=1, filters=8,
     sampled_filters=2, many_filters=6, many_labels=12, resamples=20, scaling_images=(20, 40), scaling_widths=(2, 4),
-    scaling_labels=(5, 10), scaling_filters=(4, 8), scaling_rounds=1,
+    scaling_labels=(5, 10), scaling_filters=(4, 8), scaling_rounds=1, step=20, sweep_items=2, sweep_width=2,
+    sweep_images=20, sweep_epochs=1,
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from benchmarks import cases, naive, peers
+from benchmarks import cases, machine, naive, peers
 from benchmarks.cases import Sizes, setting
 from benchmarks.table import OURS, absolute, compare
 from benchmarks.timing import Way, in_new_process, in_turn, peak_above_start, quietly
@@ -287,6 +287,8 @@ BENCHMARKS: dict[str, Callable[[Sizes], list[dict]]] = {
     "heads": train_heads,
     "views": views,
     "train": train,
+    "layout": machine.layout,
+    "sweep": machine.sweep,
     "captum": captum,
     "bootstrap": bootstrap,
 }
