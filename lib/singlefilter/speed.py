@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator
 
 from singlefilter import drawing as look
 
@@ -60,8 +60,9 @@ def scaling(table: pd.DataFrame) -> Figure:
                 ax.plot(rows["size"], rows[quantity], color=colour, marker=marker, linestyle=line, label=label)
             ax.set(xscale="log", yscale="log")
             ax.legend(loc="best", fontsize=7)
-            ax.set_xticks(sorted(table.loc[table["over"] == over, "size"].unique()), minor=False)
+            ax.set_xticks(_apart(sorted(table.loc[table["over"] == over, "size"].unique())), minor=False)
             ax.minorticks_off()
+            ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             for axis in (ax.xaxis, ax.yaxis):
                 axis.set_major_formatter(_PLAIN)
             ax.tick_params(axis="x", labelrotation=45)
@@ -70,6 +71,15 @@ def scaling(table: pd.DataFrame) -> Figure:
         ax.set_xlabel(over)
     note = f"{_where(table)} Peak above what is held before; exponents: least squares on logarithms."
     return look.finish(fig, table, "How time and memory grow", note, None)
+
+
+def _apart(sizes: list[float]) -> list[float]:
+    """Sizes far enough from the one before for their ticks to stand side by side on a logarithmic axis."""
+    kept: list[float] = []
+    for size in sizes:
+        if not kept or size > 1.5 * kept[-1]:
+            kept.append(size)
+    return kept
 
 
 def _part(table: pd.DataFrame, quantity: str, target: str, unit: str) -> pd.DataFrame:
