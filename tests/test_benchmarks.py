@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from benchmarks import cases, naive, peers, run, scaling, suite, table, timing
+from benchmarks import cases, machine, naive, peers, run, scaling, suite, table, timing
 
 from singlefilter import clusters, data, figures, profiles
 
@@ -134,6 +134,8 @@ def test_absolute_figures_are_met_when_all_of_them_are(seconds, peak, met):
 def test_the_ways_of_a_benchmark_agree(name, home):
     if name == "captum":
         pytest.importorskip("captum", reason="captum, a peer of one benchmark, is not installed")
+    if name == "gpu" and not torch.cuda.is_available():
+        pytest.skip("the epochs of the network at full width need a GPU; test_throughput runs them small on a CPU")
     rows = suite.BENCHMARKS[name](TINY)
     assert rows and all(tuple(row) == table.COLUMNS and row["benchmark"] == name for row in rows)
     for row in rows:
@@ -141,6 +143,32 @@ def test_the_ways_of_a_benchmark_agree(name, home):
         assert not others or row["agreement"] < 1e-3
         assert row["seconds"] > 0 or row["peak_mb"] >= 0
         assert row["extrapolated"] == (row["note"].find("scaled") >= 0 and others)
+
+
+def test_throughput(capsys):
+    rows = machine.throughput(TINY, torch.device("cpu"))
+    assert [row["case"] for row in rows] == [f"VGG-16, d = 2, epoch, batch {batch}" for batch in (5, 10)]
+    assert [row["met"] for row in rows][0] == (rows[0]["seconds"] <= 2)
+    assert math.isnan(rows[1]["target_seconds"])
+    assert capsys.readouterr().out.count("of the ceiling") == 2
+
+
+def test_products_are_those_that_a_forward_pass_does():
+    case = cases.setting(2, 5, 5)
+    counted = []
+    for module in case.model.features.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.register_forward_hook(
+                lambda conv, _, out: counted.append(conv.weight.numel() * out.shape[2] * out.shape[3])
+            )
+    case.model(data.to_input(case.split.images[:1]))
+    assert machine._products(case.points) == sum(counted)
+
+
+def test_no_gpu_is_said(monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert machine.gpu(TINY) == []
+    assert "there is no GPU" in capsys.readouterr().out
 
 
 def test_a_wrong_result_of_ours_is_noticed(home, monkeypatch):

@@ -37,6 +37,10 @@ class Sizes:
     sweep_width: int = 8
     sweep_images: int = 400
     sweep_epochs: int = 16
+    ceiling: int = 8192
+    gpu_width: int = 64
+    gpu_images: int = 50_000
+    gpu_batches: tuple[int, ...] = (100, 500, 1000)
 
 
 FULL = Sizes()
@@ -44,7 +48,7 @@ SMALL = Sizes(
     width=2, labels=5, images=40, images_of_naive=20, batch=10, rounds=1, rounds_of_naive=1, filters=8,
     sampled_filters=2, many_filters=6, many_labels=12, resamples=20, scaling_images=(20, 40), scaling_widths=(2, 4),
     scaling_labels=(5, 10), scaling_filters=(4, 8), scaling_rounds=1, step=20, sweep_items=2, sweep_width=2,
-    sweep_images=20, sweep_epochs=1,
+    sweep_images=20, sweep_epochs=1, ceiling=64, gpu_width=2, gpu_images=20, gpu_batches=(5, 10),
 )  # fmt: skip
 
 

@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 from torch.nn import functional
 
 from benchmarks.cases import Sizes, setting
-from benchmarks.table import OURS, compare
+from benchmarks.table import OURS, absolute, compare
 from benchmarks.timing import Way, in_turn
-from singlefilter import data, profiles, stages, sweeps
+from singlefilter import data, heads, profiles, stages, sweeps, training
 
 STEPS = 5
 
@@ -86,6 +86,51 @@ def sweep(sizes: Sizes) -> list[dict]:
         images=5 * sizes.sweep_images, labels=5,
         note="target: at most 0.6 of the sum of the items, each with the threads it has in the sweep",
     )  # fmt: skip
+
+
+def gpu(sizes: Sizes) -> list[dict]:
+    """Epochs of the network at full width on a GPU, and what part of its matrix products' speed they reach."""
+    if not torch.cuda.is_available():
+        print("there is no GPU, so the epochs of VGG-16 with d = 64 are left out", flush=True)
+        return []
+    return throughput(sizes, torch.device("cuda"))
+
+
+def throughput(sizes: Sizes, on: torch.device) -> list[dict]:
+    """Seconds of a training epoch at several batch sizes: the last of three, the first one compiles.
+
+    The ceiling is the fastest product of two square bfloat16 matrices in this run; an epoch's operations are those
+    of the convolutions and the head, forward and twice as many backward.
+    """
+    square = torch.randn(sizes.ceiling, sizes.ceiling, device=on, dtype=torch.bfloat16)
+    ceiling = 2 * sizes.ceiling**3 / in_turn([Way("product", lambda: square @ square)], sizes.rounds)["product"].low
+    case = setting(sizes.gpu_width, sizes.labels, sizes.gpu_images)
+    split = case.split.to(on)
+    few = data.Split(split.images[::50], split.labels[::50], split.names)
+    operations = 3 * 2 * len(split) * (_products(case.points) + case.points[-1].fan_in * sizes.labels)
+    rows = []
+    for batch in sizes.gpu_batches:
+        model = setting(sizes.gpu_width, sizes.labels, 1).model
+        recipe = profiles.Recipe(epochs=3, batch=batch, learning_rate=0.01)
+        seconds = training.fit(model, split, few, recipe, seed=1)["seconds"].iloc[-1]
+        reached = operations / seconds / ceiling
+        speed = f"{len(split) / seconds:,.0f} images/s"
+        note = f"{speed}; {reached:.1%} of the ceiling, {ceiling / 1e12:.3g} TFLOP/s in bf16"
+        print(f"gpu          epoch, batch {batch}: {note}", flush=True)
+        bound = {"target_seconds": 2.0} if batch == min(sizes.gpu_batches) else {}
+        row = {"seconds": seconds, "images": len(split), "labels": sizes.labels, "note": note} | bound
+        rows.append(absolute("gpu", f"VGG-16, d = {sizes.gpu_width}, epoch, batch {batch}", OURS, **row))
+    return rows
+
+
+def _products(points: tuple[heads.HeadPoint, ...]) -> int:
+    """Multiplications of an image in the 3x3 convolutions that lead to the flat heads' cuts, pools after them."""
+    cuts = [point.cut for point in points if point.kind == "flat"]
+    total, channels, side = 0, 3, 32
+    for cut in cuts:
+        total += 9 * channels * cut.filters * side**2
+        channels, side = cut.filters, cut.side
+    return total
 
 
 @contextmanager

@@ -132,3 +132,17 @@ def bootstrap(columns: np.ndarray, resamples: int, seed: int) -> np.ndarray:
         drawn = rng.integers(len(columns), size=len(columns))
         sums.append([sum(columns[unit, column] for unit in drawn) for column in range(columns.shape[1])])
     return np.array(sums)
+
+
+def random_matrices(clipped: np.ndarray, seed: int) -> np.ndarray:
+    """Each matrix on its own, its places one by one: what is drawn for a place goes there."""
+    rng = np.random.default_rng(seed)
+    shuffled = np.zeros_like(clipped)
+    size = clipped.shape[1]
+    for matrix, target in zip(clipped, shuffled, strict=True):
+        for wanted in (True, False):
+            places = [(i, j) for i in range(size) for j in range(size) if (i == j) == wanted]
+            ones = rng.permutation([matrix[place] for place in places])
+            for place, one in zip(places, ones, strict=True):
+                target[place] = one
+    return shuffled

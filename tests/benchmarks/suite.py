@@ -14,7 +14,7 @@ from benchmarks import cases, machine, naive, peers
 from benchmarks.cases import Sizes, setting
 from benchmarks.table import OURS, absolute, compare
 from benchmarks.timing import Way, in_new_process, in_turn, peak_above_start, quietly
-from singlefilter import clusters, data, fields, heads, profiles, statistics, training
+from singlefilter import clusters, data, fields, heads, nulls, profiles, statistics, training
 
 NAIVE, PEER = "naive", "peer"
 ROUNDING = 1e-4  # of float32 sums, relative to the largest element
@@ -279,6 +279,25 @@ def bootstrap(sizes: Sizes) -> list[dict]:
     )  # fmt: skip
 
 
+def null(sizes: Sizes) -> list[dict]:
+    """Random matrices with each filter's own numbers of ones: all filters at once against one after the other."""
+    clipped = np.random.default_rng(0).random((sizes.filters, sizes.labels, sizes.labels)) < 0.05
+
+    def ones(matrices: np.ndarray) -> np.ndarray:
+        return np.stack([matrices.diagonal(0, 1, 2).sum(1), matrices.sum((1, 2))])
+
+    ways = [
+        Way(OURS, lambda: nulls.random_matrices(clipped, seed=1)),
+        Way(NAIVE, lambda: naive.random_matrices(clipped, seed=1)),
+    ]
+    timed = in_turn(ways, sizes.rounds)
+    agreement = {NAIVE: _difference(ones(timed[OURS].result), ones(timed[NAIVE].result))}
+    return compare(
+        "null", "random matrices", timed, agreement, 0, {}, filters=sizes.filters, labels=sizes.labels,
+        note="agreement of the numbers of ones on and off the diagonal; which places they take is random",
+    )  # fmt: skip
+
+
 BENCHMARKS: dict[str, Callable[[Sizes], list[dict]]] = {
     "forward": forward,
     "measure": measure,
@@ -289,8 +308,10 @@ BENCHMARKS: dict[str, Callable[[Sizes], list[dict]]] = {
     "train": train,
     "layout": machine.layout,
     "sweep": machine.sweep,
+    "gpu": machine.gpu,
     "captum": captum,
     "bootstrap": bootstrap,
+    "null": null,
 }
 
 
