@@ -141,7 +141,7 @@ def test_seconds_of_interrupted_attempts_count(home):
         with pytest.raises(KeyboardInterrupt):
             store.stage("work", {"a": 1}, too_long)
     folder = store.stage("work", {"a": 1}, write_one)
-    assert 0.4 <= store.manifest(folder)["seconds"] < 5
+    assert 0.4 <= store.manifest(folder)["seconds"] < 60
     assert not list(home.rglob("*.seconds"))
 
 
