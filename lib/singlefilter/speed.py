@@ -38,7 +38,7 @@ def benchmarks(table: pd.DataFrame) -> Figure:
             ax.set(xlabel="part of what is allowed", xlim=(0, 1.25 * max(1, rows["part"].max())))
         ax.xaxis.set_major_formatter(_PLAIN)
     note = f"{_where(table)} Medians; strokes: figures to reach; scaled: a part was timed and multiplied."
-    return look.finish(fig, table, "Ours against other ways, in one run", note, None)
+    return look.finish(fig, table, "Ours against other ways, each pair in one run", note, None)
 
 
 @look.draws(
