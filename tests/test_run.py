@@ -41,7 +41,10 @@ def test_help_and_version(command):
     [
         ((), "the following arguments are required: COMMAND"),
         (("ran",), "invalid choice: 'ran'"),
-        (("run", "--profile", "quik"), "no profile named 'quik': there are laptop, paper, quick"),
+        (
+            ("run", "--profile", "quik"),
+            "no profile named 'quik': there are laptop, paper, quick, or give a .yaml file; did you mean quick",
+        ),
         (("run", "--profile", "away.yaml"), "away.yaml: cannot be read (No such file or directory)"),
         (("run", "--stages", "data,mesure"), "no stage named mesure; there are data, train, heads, measure"),
         (("run", "--minutes", "0"), "0: minutes are a number above 0"),

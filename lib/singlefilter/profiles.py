@@ -214,7 +214,10 @@ def load(name: str | Path) -> Profile:
         except (OSError, UnicodeDecodeError) as error:
             raise ProfileError(f"{source}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
     else:
-        raise ProfileError(f"no profile named {name!r}: there are {', '.join(available())}, or give a .yaml file")
+        near = difflib.get_close_matches(str(name), available(), n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        there = f"there are {', '.join(available())}, or give a .yaml file"
+        raise ProfileError(f"no profile named {name!r}: {there}{hint}")
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
