@@ -19,7 +19,7 @@ analysis: {resamples: 200}
 """
 
 
-CACHED = (stages.splits, stages._configs, tables.counts)  # what the library remembers within one process
+CACHED = (stages.splits, stages._configs, stages._data_folder, tables.counts)  # what the library remembers within one process
 
 
 def forget_caches() -> None:

@@ -301,6 +301,7 @@ def test_moved_data_repeat_no_training(home, tmp_path):
     assert before == after
     write_image(tmp_path / "there" / "imagenet" / "train" / "ant" / "0.png", np.zeros((32, 32, 3), np.uint8))
     stages._configs.cache_clear()
+    stages._data_folder.cache_clear()
     changed = stages.folders(stages.Run(profile, tmp_path / "there"))
     assert not set(before.values()) & set(changed.values())
 
@@ -506,3 +507,31 @@ def test_the_real_cifar100(tmp_path, monkeypatch):
         assert abs(found.item() - mean) < 1e-4
         assert abs(spread.item() - deviation) < 1e-4
     assert store.is_complete(data.stage(profiles.Data(name="cifar100"), 1, root))
+
+
+def test_draws_of_labels_are_all_different_and_stay_what_they_are():
+    draws = [data.drawn_labels(5, 3, draw) for draw in range(10)]
+    assert len(set(draws)) == 10
+    assert all(draw == tuple(sorted(set(draw))) and len(draw) == 3 and max(draw) < 5 for draw in draws)
+    assert data.drawn_labels(5, 5, 0) == (0, 1, 2, 3, 4)
+    assert data.drawn_labels(100, 3, 0) == data.drawn_labels(100, 3, 0)
+
+
+@pytest.mark.parametrize(("count", "draw", "message"), [
+    (6, 0, "6 labels asked for, the data set has 5"),
+    (5, 1, "draw 1 of 5 among 5 labels asked for: there are 1"),
+])  # fmt: skip
+def test_draws_of_labels_that_are_not_there(count, draw, message):
+    with pytest.raises(data.DataError, match=message):
+        data.drawn_labels(5, count, draw)
+
+
+def test_a_part_of_a_split_against_a_loop():
+    images = torch.randint(0, 256, (11, 3, 8, 8), dtype=torch.uint8)
+    split = data.Split(images, torch.tensor([0, 0, 0, 1, 1, 2, 2, 2, 2, 3, 3]), tuple("abcd"))
+    part = data.part(split, (0, 2, 3), 2)
+    assert part.names == ("a", "c", "d") and part.labels.tolist() == [0, 0, 1, 1, 2, 2]
+    assert torch.equal(part.images, images[[0, 1, 5, 6, 9, 10]])
+    assert data.part(split, (1, 2)).labels.tolist() == [0, 0, 1, 1, 1, 1]
+    with pytest.raises(data.DataError, match="label 'b' has 2 training images, 3 wanted"):
+        data.part(split, (0, 1), 3)

@@ -7,9 +7,11 @@ store and memory-mapped from there: a data set larger than memory is streamed by
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import hashlib
 import logging
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -81,7 +83,11 @@ def load(config: profiles.Data, seed: int, data_dir: str | Path | None = None) -
     Raises `DataError` when a data set is not there and cannot be downloaded, when a file is no image, or when it has
     fewer labels or images per label than asked for.
     """
-    folder = stage(config, seed, data_dir)
+    return read(stage(config, seed, data_dir))
+
+
+def read(folder: Path) -> dict[str, Split]:
+    """Splits `train` and `test` of a stage folder, memory-mapped."""
     names = tuple((folder / "names.txt").read_text(encoding="utf-8").split("\n"))
     splits = {}
     for split in profiles.SPLITS:
@@ -94,6 +100,8 @@ def load(config: profiles.Data, seed: int, data_dir: str | Path | None = None) -
 
 def stage(config: profiles.Data, seed: int, data_dir: str | Path | None = None) -> Path:
     """Stage folder of a data set: `{train,test}_{images,labels}.npy` and `names.txt`."""
+    seed = seed if config.seed is None else config.seed
+    config = dataclasses.replace(config, seed=None)  # in the key below it counts where it matters
     if config.name == "glyphs":
         key = {"data": config, "seed": seed, "glyphs": store.file_checksum(Path(glyphs.__file__))}
         return store.stage("data", key, lambda work: _draw_glyphs(config, seed, work))
@@ -104,6 +112,49 @@ def stage(config: profiles.Data, seed: int, data_dir: str | Path | None = None) 
         raise DataError(f"{root}: these labels are in one of train and test only: {', '.join(odd[:5])}")
     key = {"data": config, "seed": seed if config.labels else None, "files": _listing_digest(files, root)}
     return store.stage("data", key, lambda work: _decode(files, config, seed, work))
+
+
+def drawn_labels(labels: int, count: int, draw: int) -> tuple[int, ...]:
+    """The `draw`-th random choice of `count` among `labels` labels, ascending; no two draws are the same choice.
+
+    Raises `DataError` when there are fewer labels, or fewer different choices.
+    """
+    if not 1 <= count <= labels:
+        raise DataError(f"{count} labels asked for, the data set has {labels}")
+    if not 0 <= draw < math.comb(labels, count):
+        raise DataError(
+            f"draw {draw} of {count} among {labels} labels asked for: there are {math.comb(labels, count)}"
+        )
+    rng = np.random.default_rng((labels, count))
+    seen: dict[tuple[int, ...], None] = {}  # a set that keeps its order
+    while len(seen) <= draw:
+        seen[tuple(sorted(rng.choice(labels, count, replace=False).tolist()))] = None
+    return list(seen)[draw]
+
+
+def part(split: Split, labels: tuple[int, ...], per_label: int | None = None) -> Split:
+    """Images of some labels, ascending, at most the first `per_label` of each (None: all), numbered anew from 0.
+
+    The labels of `split` are in ascending order.  Raises `DataError` when a label has fewer images.
+    """
+    chosen = torch.tensor(labels, device=split.labels.device)
+    first = torch.searchsorted(split.labels, chosen)
+    there = torch.searchsorted(split.labels, chosen, right=True) - first
+    wanted = there if per_label is None else torch.full_like(there, per_label)
+    if (there < wanted).any():
+        label = int((there < wanted).nonzero()[0])
+        raise DataError(
+            f"label {split.names[labels[label]]!r} has {int(there[label])} training images, {per_label} wanted "
+            "(train_per_label)"
+        )
+    places = torch.cat(
+        [torch.arange(start, start + n) for start, n in zip(first.tolist(), wanted.tolist(), strict=True)]
+    )
+    return Split(
+        split.images[places.to(split.images.device)],
+        torch.arange(len(labels), device=split.labels.device).repeat_interleave(wanted),
+        tuple(split.names[label] for label in labels),
+    )
 
 
 def find(name: str, data_dir: str | Path | None = None) -> Path | None:
@@ -257,7 +308,9 @@ def _label_folders(folder: Path) -> list[Path]:
 
 
 def _image_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in _ENDINGS)
+    # By name as text: a Path for each of a million files would take minutes to make and to sort.
+    names = sorted(name for name in os.listdir(folder) if name.lower().endswith(_ENDINGS))
+    return [folder / name for name in names]
 
 
 def _list_images(folder: Path, config: profiles.Data, split: str) -> dict[str, list[Path]]:
@@ -279,10 +332,10 @@ def _listing_digest(files: dict[str, dict[str, list[Path]]], root: Path) -> str:
     """What tells one state of the folders from another without reading them: names, sizes, times."""
     digest = hashlib.sha256(str(root).encode())
     for split in files.values():
-        for paths in split.values():
+        for label, paths in split.items():
             for path in paths:
-                status = path.stat()
-                digest.update(f"{path.relative_to(root)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+                status = os.stat(path)
+                digest.update(f"{label}\0{path.name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 
 

@@ -8,187 +8,52 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import re
 import types
 import typing
-from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
 import yaml
 
-from singlefilter import glyphs
+from singlefilter.settings import (
+    FEWEST_LABELS,
+    HEAD_KINDS,
+    SPLITS,
+    Analysis,
+    ByLabels,
+    ByWidth,
+    Controls,
+    Data,
+    Heads,
+    Network,
+    Part,
+    Profile,
+    Recipe,
+)
 
-NETWORKS = ("vgg", "efficientnet_b0")
-SCHEDULES = ("step", "cosine")
-HEAD_KINDS = ("flat", "pooled")
-SPLITS = ("train", "test")
-FEWEST_LABELS = 3  # the claims are about 3 to 1,000 labels; d' needs two wrong outputs
+__all__ = [
+    "FEWEST_LABELS",
+    "HEAD_KINDS",
+    "SPLITS",
+    "Analysis",
+    "ByLabels",
+    "ByWidth",
+    "Controls",
+    "Data",
+    "Heads",
+    "Network",
+    "Part",
+    "Profile",
+    "ProfileError",
+    "Recipe",
+    "available",
+    "from_mapping",
+    "load",
+]
 
 
 class ProfileError(ValueError):
     """A profile that cannot be used; the message names the file, the key and what would be right."""
-
-
-@dataclass(frozen=True)
-class Data:
-    """Which images: `glyphs`, or the name of a folder in the data dir.
-
-    `labels`: how many labels (None: all); `*_per_label`: images per label (None: all).
-    """
-
-    name: str = "glyphs"
-    labels: int | None = None
-    train_per_label: int | None = None
-    test_per_label: int | None = None
-    image_size: int = 32
-
-    def problems(self) -> typing.Iterator[str]:
-        if not re.fullmatch(r"\w[\w.-]*", self.name):
-            yield f"name: {self.name!r} given, a data set has the name of a folder in the data dir"
-        if self.labels is not None and self.labels < FEWEST_LABELS:
-            yield f"labels: {self.labels} given, at least {FEWEST_LABELS} are needed"
-        for key in ("train_per_label", "test_per_label"):
-            value = getattr(self, key)
-            if value is not None and value < 1:
-                yield f"{key}: {value} given, at least 1 is needed"
-            if self.name == "glyphs" and value is None:
-                yield f"{key}: glyphs are drawn on demand, so say how many images per label"
-        if self.name == "glyphs" and self.labels is None:
-            yield f"labels: glyphs are drawn on demand, so say how many labels ({FEWEST_LABELS} to {glyphs.MOST})"
-        if self.name == "glyphs" and (self.labels or 0) > glyphs.MOST:
-            yield f"labels: {self.labels} given, there are {glyphs.MOST} glyphs"
-        if self.name == "glyphs" and self.image_size != 32:
-            yield f"image_size: glyphs are 32 pixels wide, {self.image_size} given"
-        if self.image_size < 8:
-            yield f"image_size: {self.image_size} given, at least 8 is needed"
-
-
-@dataclass(frozen=True)
-class Network:
-    """Which network.  VGG: `depth` 11, 13, 16, 19, `width` d, `hidden` fully connected layers (section 1)."""
-
-    name: str = "vgg"
-    depth: int = 16
-    width: int = 64
-    hidden: tuple[int, ...] = ()
-    input_size: int | None = None
-    weights: str | None = None
-
-    def problems(self) -> typing.Iterator[str]:
-        yield from _among("name", self.name, NETWORKS)
-        if self.name == "vgg" and self.depth not in (11, 13, 16, 19):
-            yield f"depth: {self.depth} given, VGG comes in 11, 13, 16, 19"
-        if self.width < 1 or any(width < 1 for width in self.hidden):
-            yield "width, hidden: widths are at least 1"
-        if self.weights is not None and (self.name, self.weights) != ("efficientnet_b0", "imagenet"):
-            yield f"weights: only efficientnet_b0 has ready weights, named imagenet; {self.weights!r} given"
-
-    @property
-    def title(self) -> str:
-        return f"VGG-{self.depth}, d = {self.width}" if self.name == "vgg" else "EfficientNet-B0"
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Stochastic gradient descent with Nesterov momentum, and the schedule of its learning rate.
-
-    `step`: times `factor` every `every` epochs; `cosine`: down to zero.  The first `warmup_epochs` rise linearly.
-    `flip` and `shift` (pixels) are the augmentation of section 1.
-    """
-
-    epochs: int = 300
-    batch: int = 100
-    learning_rate: float = 0.028
-    momentum: float = 0.9175
-    weight_decay: float = 1e-3
-    schedule: str = "step"
-    factor: float = 0.6
-    every: int = 20
-    warmup_epochs: float = 0.0
-    label_smoothing: float = 0.0
-    flip: bool = True
-    shift: int = 4
-
-    def problems(self) -> typing.Iterator[str]:
-        yield from _among("schedule", self.schedule, SCHEDULES)
-        for key in ("epochs", "batch", "every", "learning_rate", "factor"):
-            if not getattr(self, key) > 0:
-                yield f"{key}: {getattr(self, key)} given, it has to be above 0"
-        for key in ("momentum", "label_smoothing"):
-            if not 0 <= getattr(self, key) < 1:
-                yield f"{key}: {getattr(self, key)} given, it has to be from 0 up to below 1"
-        for key in ("weight_decay", "warmup_epochs", "shift"):
-            if not getattr(self, key) >= 0:
-                yield f"{key}: {getattr(self, key)} given, it cannot be negative"
-        if self.momentum == 0:
-            yield "momentum: Nesterov momentum has to be above 0"
-
-
-@dataclass(frozen=True)
-class Heads(Recipe):
-    """Heads on the frozen trunk (section 2).  `cuts`: layer numbers (empty: all of them).
-
-    `views`: how many augmented passes over the images are computed and kept, to be drawn from again in every epoch,
-    as long as they take no more than `views_gib`; 0 computes a new one in every epoch, as the paper does.
-    """
-
-    epochs: int = 200
-    learning_rate: float = 0.01
-    momentum: float = 0.975
-    factor: float = 0.975
-    every: int = 1
-    cuts: tuple[int, ...] = ()
-    kinds: tuple[str, ...] = HEAD_KINDS
-    views: int = 0
-    views_gib: float = 2.0
-
-    def problems(self) -> typing.Iterator[str]:
-        yield from super().problems()
-        for kind in self.kinds:
-            yield from _among("kinds", kind, HEAD_KINDS)
-        if self.views < 0 or not self.views_gib > 0:
-            yield f"views, views_gib: {self.views} and {self.views_gib} given, views start at 0 and need some memory"
-        if "flat" not in self.kinds:
-            yield "kinds: the flat head is the one that is analysed, so it has to be among them"
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """What is made of the measurement: clip threshold (section 4), bootstrap, and the splits that are measured."""
-
-    threshold: float = 0.3
-    resamples: int = 1000
-    splits: tuple[str, ...] = SPLITS
-
-    def problems(self) -> typing.Iterator[str]:
-        if not 0 < self.threshold < 1:
-            yield f"threshold: {self.threshold} given, it has to lie between 0 and 1"
-        if self.resamples < 100:
-            yield f"resamples: {self.resamples} given, an interval needs at least 100"
-        for split in self.splits:
-            yield from _among("splits", split, SPLITS)
-        if "train" not in self.splits:
-            yield "splits: the training split is the one that is measured (section 3), so it has to be among them"
-
-
-@dataclass(frozen=True)
-class Profile:
-    """One network on one data set, whole."""
-
-    name: str
-    purpose: str
-    minutes: float
-    seed: int = 1
-    data: Data = field(default_factory=Data)
-    network: Network = field(default_factory=Network)
-    training: Recipe = field(default_factory=Recipe)
-    heads: Heads = field(default_factory=Heads)
-    analysis: Analysis = field(default_factory=Analysis)
-
-    def problems(self) -> typing.Iterator[str]:
-        if self.seed < 0:
-            yield f"seed: {self.seed} given, it cannot be negative"
 
 
 def available() -> tuple[str, ...]:
@@ -259,6 +124,8 @@ def _build(cls: type, content: dict, source: str, prefix: str) -> typing.Any:
 
 def _convert(hint: typing.Any, value: object, source: str, key: str) -> object:
     """`value` as the type that `hint` names, or a `ProfileError`."""
+    if isinstance(hint, types.UnionType) and dataclasses.is_dataclass(typing.get_args(hint)[0]):
+        return None if value is None else _convert(typing.get_args(hint)[0], value, source, key)
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, dict):
             raise ProfileError(f"{source}: {key} is a group of keys, not {value!r}")
@@ -286,9 +153,3 @@ def _exponent_hint(allowed: tuple, value: object) -> str:
         except ValueError:
             pass
     return ""
-
-
-def _among(key: str, value: str, allowed: tuple[str, ...]) -> typing.Iterator[str]:
-    if value not in allowed:
-        near = difflib.get_close_matches(str(value), allowed, n=1)
-        yield f"{key}: {value!r} is none of {', '.join(allowed)}" + (f"; did you mean {near[0]}?" if near else "")

@@ -130,7 +130,7 @@ def fit(
     for parameter in parameters:
         parameter.grad = None
     model.eval()
-    return pd.DataFrame(rows)[["epoch", "split", "accuracy", "loss", "learning_rate", "seconds"]]
+    return pd.DataFrame(rows, columns=["epoch", "split", "accuracy", "loss", "learning_rate", "seconds"])
 
 
 def augmented(train: data.Split, recipe: profiles.Recipe, seed: int):
