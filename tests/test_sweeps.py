@@ -1,12 +1,38 @@
 """Sweeps: the same results as one item after the other, nothing lost when an item fails, nothing done twice."""
 
+import contextlib
 import dataclasses
 import os
+import re
+import signal
+import socket
+import time
+import types
+from concurrent.futures import BrokenExecutor
+from pathlib import Path
 
 import pytest
 
-from singlefilter import profiles, progress, stages, store, sweeps, training
+from singlefilter import pools, profiles, progress, stages, store, sweeps, training
 from singlefilter.run import main
+
+
+class Deadly(stages.Run):
+    """An item whose process is killed at its beginning, as often as there are files in `data_dir`."""
+
+    def __hash__(self):
+        if os.environ.get(progress.UNWATCHED) == progress.SILENT:  # in the midst of an item
+            for token in Path(self.data_dir).iterdir():
+                token.unlink()
+                os.kill(os.getpid(), signal.SIGKILL)
+        return super().__hash__()
+
+
+def deadly(profile, folder, deaths):
+    folder.mkdir()
+    for number in range(deaths):
+        (folder / str(number)).touch()
+    return Deadly(profile, folder)
 
 
 @pytest.fixture
@@ -109,3 +135,197 @@ def test_items_are_silent(monkeypatch, capsys):
     monkeypatch.setenv(progress.UNWATCHED, progress.SILENT)
     assert list(progress.bar(range(3), "training", "epoch", total=3)) == [0, 1, 2]
     assert capsys.readouterr() == ("", "")
+
+
+def weights(runs):
+    """Checksums of what was trained and measured for each run, curves aside: they hold seconds."""
+    manifests = [store.manifest(folder) for run in runs for folder in stages.folders(run).values()]
+    return [{name: entry for name, entry in one["files"].items() if name != "curves.csv"} for one in manifests]
+
+
+def test_an_interrupted_sweep_repeats_one_item_at_most(profile, monkeypatch):
+    runs = [stages.Run(one) for one in sweeps.variations(profile, {"seed": [1, 2, 3, 4]})]
+    fit, begun = training.fit, []
+
+    def counting(*arguments, **options):
+        begun.append(options["seed"])
+        if len(begun) == 3:
+            raise KeyboardInterrupt
+        return fit(*arguments, **options)
+
+    monkeypatch.setattr(training, "fit", counting)
+    with pytest.raises(KeyboardInterrupt):
+        sweeps.complete(runs, jobs=1, upto="train")
+    assert begun == [1, 2, 3]
+    assert os.environ.get(progress.UNWATCHED) != progress.SILENT
+    done = sweeps.complete(runs, jobs=1, upto="train")
+    assert begun == [1, 2, 3, 3, 4]
+    assert (done.items, done.found) == (4, 2)
+    assert done.alone == pytest.approx(
+        sum(store.manifest(stages.folders(run)["train"])["seconds"] for run in runs[2:]), abs=0.5
+    )
+    assert list(store.runs_folder().glob("sweep-*")) == []
+
+
+def test_what_is_done_starts_no_process(profile, monkeypatch):
+    runs = [stages.Run(one) for one in sweeps.variations(profile, {"seed": [1, 2]})]
+    sweeps.complete(runs, jobs=1, upto="train")
+
+    def parallel(*_, **__):
+        raise AssertionError("started")
+
+    monkeypatch.setattr(pools, "_parallel", parallel)
+    done = sweeps.complete(runs, jobs=2, upto="train")
+    assert (done.found, done.alone) == (2, 0)
+    assert str(done) == "2 items, all of them in the store already"
+    with pytest.raises(AssertionError, match="started"):
+        sweeps.complete(runs, jobs=2)
+
+
+def test_an_item_that_kills_its_process_is_named_in_the_end(profile, tmp_path, caplog):
+    runs = dict(enumerate(map(stages.Run, sweeps.variations(profile, {"seed": [1, 2, 3]}))))
+    place, pools_made = sweeps._Place({}, str(tmp_path), 1), []
+
+    def parallel(work):
+        """A pool in which item 1 kills its process, and with it the pool, when item 0 is under way, too."""
+        numbers = [arguments[0] for _, arguments, _ in work]
+        pools_made.append(numbers)
+        for number in numbers:
+            tries = sweeps._tries(place, number)
+            if number == 1 and tries < sweeps.TRIES:
+                for under_way in {0, 1} & set(numbers):
+                    sweeps._ledger(place, under_way).write_text(str(sweeps._tries(place, under_way) + 1))
+                raise BrokenExecutor
+            if number or len(numbers) == 1:
+                yield sweeps._item(number, runs[number], "data", place)
+
+    outcomes = {outcome.number: outcome.failure for outcome in sweeps._outcomes(runs, "data", place, parallel)}
+    assert pools_made == [[0, 1, 2], [2], [0], [1], [1], [1]]
+    assert outcomes.pop(1) == "tiny-seed2: BrokenExecutor: its process died 3 times (killed, or out of memory?)"
+    assert outcomes == {0: None, 2: None}
+    assert "run again later: tiny-seed1, tiny-seed2" in caplog.text
+
+
+def test_processes_that_die_before_any_item_end_the_sweep(profile, tmp_path):
+    def parallel(work):
+        raise BrokenExecutor("out of memory")
+        yield
+
+    place = sweeps._Place({}, str(tmp_path), 1)
+    outcomes = list(sweeps._outcomes({4: stages.Run(profile)}, "measure", place, parallel))
+    assert [(outcome.number, outcome.failure) for outcome in outcomes] == [
+        (4, "tiny: processes die before it: out of memory")
+    ]
+
+
+def test_the_most_work_comes_first_and_time_left_goes_by_it(profile, capsys, monkeypatch):
+    small, large = sweeps.variations(profile, {"network.width": [4, 32]})
+    assert sweeps._cost(large) > 2 * sweeps._cost(small)
+    more = dataclasses.replace(small, data=dataclasses.replace(small.data, train_per_label=20))
+    assert sweeps._cost(more) == 2 * sweeps._cost(small)
+    clock = iter([0.0, 600.0, 660.0, 661.0])
+    monkeypatch.setattr(sweeps, "time", types.SimpleNamespace(perf_counter=lambda: next(clock)))
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0)
+    monkeypatch.setenv(progress.UNWATCHED, "yes")
+    outcomes = (sweeps._Outcome(number) for number in range(3))
+    assert len(list(sweeps._watched(outcomes, {0: 10.0, 1: 1.0, 2: 4.0}, items=5))) == 3
+    assert capsys.readouterr().out.splitlines() == [
+        "sweep: 2 of 5 items",
+        "sweep: 3 of 5 items, about 5 minutes left",
+        "sweep: 4 of 5 items, about 4 minutes left",
+        "sweep: 5 of 5 items",
+    ]
+    assert [progress.time_left(s) for s in (4, 3 * 3600)] == ["about 4 seconds left", "about 3 hours left"]
+
+
+def test_what_a_sweep_took():
+    assert str(sweeps.Done(40, 0, 738, 1434)) == (
+        "40 items done in 12.3 minutes; one after the other they would have taken 23.9"
+    )
+    assert "(3 were in the store already)" in str(sweeps.Done(40, 3, 738, 1434))
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_costs_nothing_here_or_on_a_cluster(profile, home, tmp_path, monkeypatch):
+    distributed = pytest.importorskip("distributed", reason="Dask is not installed")
+    monkeypatch.syspath_prepend(Path(__file__).parent)  # where the processes find this module
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)  # so that items have one thread everywhere
+    broken = dataclasses.replace(
+        profile, name="broken", training=dataclasses.replace(profile.training, learning_rate=1e30)
+    )
+    runs = [stages.Run(one) for one in sweeps.variations(profile, {"seed": [1, 2]})]
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    for wait in ("SECONDS_TO_CONNECT", "SECONDS_FOR_WORKERS"):
+        monkeypatch.setattr(pools, wait, 120)  # this machine may be busy
+    cluster = distributed.LocalCluster(**options)
+    try:
+        items = [deadly(runs[0].profile, tmp_path / "cluster", 1), runs[1], stages.Run(broken)]
+        with pytest.raises(sweeps.Failed, match="1 of 3 items failed, the others are done:\nbroken: Diverged: "):
+            sweeps.complete(items, scheduler=cluster.scheduler_address)
+    finally:
+        with contextlib.suppress(TimeoutError):  # a busy machine ends processes late, which is not what is tested
+            cluster.close(timeout=120)
+    on_a_cluster = weights(runs)
+    monkeypatch.setenv("SINGLEFILTER_HOME", str(tmp_path / "other"))
+    stages._configs.cache_clear()
+    done = sweeps.complete([deadly(runs[0].profile, tmp_path / "here", 1), runs[1]], jobs=2)
+    assert weights(runs) == on_a_cluster
+    assert (done.items, done.found) == (2, 0)
+    assert list(tmp_path.glob("cluster/*")) + list(tmp_path.glob("here/*")) == [], "no process was killed"
+
+
+@pytest.mark.parametrize("listening", [True, False])
+def test_no_scheduler_is_said_within_ten_seconds(profile, listening):
+    pytest.importorskip("distributed", reason="Dask is not installed")
+    with socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))
+        if listening:
+            mute.listen()
+        address = f"tcp://127.0.0.1:{mute.getsockname()[1]}"
+        begun = time.perf_counter()
+        with pytest.raises(
+            ConnectionError, match=f"no Dask scheduler answers at {re.escape(address)} .*dask scheduler"
+        ):
+            sweeps.complete([stages.Run(profile)], scheduler=address)
+    assert time.perf_counter() - begun < 10
+
+
+def test_an_address_that_is_none(profile):
+    pytest.importorskip("distributed", reason="Dask is not installed")
+    with pytest.raises(
+        ConnectionError, match="no Dask scheduler answers at http://nowhere .*such as tcp://host:8786"
+    ):
+        sweeps.complete([stages.Run(profile)], scheduler="http://nowhere")
+
+
+def test_a_scheduler_without_workers(profile):
+    distributed = pytest.importorskip("distributed", reason="Dask is not installed")
+    options = {"n_workers": 0, "processes": False, "dashboard_address": None, "protocol": "tcp"}
+    with (
+        distributed.LocalCluster(**options) as empty,
+        pytest.raises(ConnectionError, match="has no workers; start some: dask worker tcp://"),
+    ):
+        sweeps.complete([stages.Run(profile)], scheduler=empty.scheduler_address)
+
+
+def test_a_cluster_of_one_worker_does_the_items(profile, monkeypatch):
+    distributed = pytest.importorskip("distributed", reason="Dask is not installed")
+    monkeypatch.setattr(pools, "SECONDS_TO_CONNECT", 120)  # this machine may be busy
+    options = {"n_workers": 1, "threads_per_worker": 1, "processes": False}
+    with distributed.LocalCluster(**options, dashboard_address=None, protocol="tcp") as one:
+        done = sweeps.complete([stages.Run(profile)], upto="data", scheduler=one.scheduler_address)
+    assert (done.items, done.found) == (1, 0)
+
+
+def test_without_dask_it_is_said_how_to_install_it(profile, monkeypatch, capsys):
+    monkeypatch.setattr(pools._joblib_and_dask(), "distributed", None)
+    assert main(["sweep", "quick", "--dask", "tcp://127.0.0.1:1"]) == 1
+    assert "pip install 'singlefilter[dask]'" in capsys.readouterr().err
+
+
+def test_a_worker_that_does_not_see_the_store(profile, tmp_path):
+    place = sweeps._Place({}, str(tmp_path / "elsewhere"), 1)
+    assert (
+        "workers need the project's folder under the same path"
+        in sweeps._item(0, stages.Run(profile), "data", place).failure
+    )

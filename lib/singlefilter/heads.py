@@ -141,6 +141,26 @@ def fit(
     return shaped, pd.DataFrame(rows)[["epoch", "head", "accuracy", "loss", "learning_rate", "seconds"]]
 
 
+@torch.no_grad()
+def logits(
+    model: nn.Module, point: HeadPoint, weights: torch.Tensor, split: data.Split, batch: int = 500
+) -> torch.Tensor:
+    """Logits of one head on un-augmented images, float32 `[images, out_label]`; the network is left as it was found.
+
+    weights: float32 `[out_label, filters, positions]`.  Raises `ValueError` for a batch without images.
+    """
+    data.check_batch(batch)
+    on = split.images.device
+    kernel = weights.to(on).flatten(1).T
+    with models.capture(model, [point.cut.module]) as maps:
+        parts = []
+        for images in split.images.split(batch):
+            with training.autocast(on):
+                model(data.to_input(images).contiguous(memory_format=torch.channels_last))
+            parts.append(point.features(maps).float() @ kernel)
+    return torch.cat(parts)
+
+
 def views_bytes(points: Sequence[HeadPoint], train: data.Split, views: int) -> int:
     """Memory that kept trunk outputs take: float32, every image, every head, as often as there are views."""
     return 4 * len(train) * views * sum(point.fan_in for point in points)

@@ -36,6 +36,14 @@ def bar(items: Iterable, title: str, unit: str, *, total: int, done: int = 0) ->
     return Lines(items, title, total, initial=done, unit=unit, mininterval=SECONDS_BETWEEN_LINES, miniters=1)
 
 
+def time_left(seconds: float) -> str:
+    """Such as "about 12 minutes left": what a guess is worth."""
+    for unit, name in ((3600, "hours"), (60, "minutes")):
+        if seconds > 1.5 * unit:
+            return f"about {seconds / unit:.0f} {name} left"
+    return f"about {seconds:.0f} seconds left"
+
+
 def is_watched() -> bool:
     """Whether somebody sees a bar move: at a terminal, or in a notebook that is open."""
     if os.environ.get(UNWATCHED):

@@ -14,12 +14,15 @@ from safetensors import SafetensorError
 
 from singlefilter import (
     __version__,
+    chance,
+    controls,
     data,
     environment,
     fields,
     figures,
     profiles,
     progress,
+    series,
     stages,
     store,
     sweeps,
@@ -81,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
 
     everything = command("all", _all, "run every notebook of a profile, with the stages they need, to every figure")
     run = command("run", _run, "run the stages of a profile without notebooks; what is there is reused")
-    sweep = command("sweep", _sweep, "run the stages of several profiles in parallel; what is there is reused")
+    sweep = command("sweep", _sweep, "train every network that the notebooks of some profiles need, in parallel")
     draw = command("figures", _figures, "draw every figure of a profile again from its saved table alone")
     command("check", _check, "check that the packages fit together")
 
@@ -92,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--fresh", action="store_true", help="forget what was trained and measured before")
     sweep.add_argument("profiles", nargs="+", metavar="PROFILE", help="profiles by name, or YAML files")
     sweep.add_argument("--jobs", type=int, help="items at a time (default: one a core; on a GPU 4)")
+    sweep.add_argument("--dask", metavar="ADDRESS", help="scheduler of a Dask cluster, such as tcp://host:8786")
     sweep.add_argument("--data-dir", type=_folder, help="folder of the data sets (default: data/ in the project)")
     everything.add_argument("--only", metavar="NN", help="one notebook by its number, with the stages it needs")
     run.add_argument(
@@ -132,9 +136,9 @@ def _run(options: argparse.Namespace) -> int:
 def _sweep(options: argparse.Namespace) -> int:
     if options.jobs is not None and options.jobs < 1:
         raise UsageError(f"--jobs: at least 1 is needed, {options.jobs} given")
-    runs = [stages.Run(profiles.load(name), options.data_dir) for name in options.profiles]
-    sweeps.complete(runs, options.jobs)
-    print(f"{len(runs)} items done")
+    named = [stages.Run(profiles.load(name), options.data_dir) for name in options.profiles]
+    runs = dict.fromkeys(network for run in named for network in networks(run))
+    print(sweeps.complete(list(runs), options.jobs, scheduler=options.dask))
     return 0
 
 
@@ -165,6 +169,15 @@ def notebooks(only: str | None = None) -> list[Path]:
         asked = f"--only {only}: no such notebook" if only else "no notebooks to run"
         raise UsageError(f"{asked}; there are {numbers} in {store.project_root() / 'notebooks'}")
     return chosen
+
+
+def networks(run: stages.Run) -> list[stages.Run]:
+    """Every network that the notebooks of a profile need: its own, its controls, and those of its series."""
+    seeds = [controls.with_seed(run, seed) for seed in run.profile.controls.seeds]
+    untrained = [chance.untrained(run)] if run.profile.controls.untrained else []
+    items = series.by_labels(run) if run.profile.by_labels else []
+    items += series.by_width(run) if run.profile.by_width else []
+    return [run, *seeds, *untrained, *(item.run for item in items)]
 
 
 def execute(notebook: Path, profile: str, name: str, data_dir: Path | None) -> Path:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,9 +49,25 @@ def of(profile: str, data_dir: str = "") -> Run:
 
 @functools.lru_cache(maxsize=2)
 def splits(run: Run) -> dict[str, data.Split]:
-    """Data splits `train` and `test` of the profile, on the device that computes."""
-    loaded = data.load(run.profile.data, run.profile.seed, run.data_dir)
+    """Data splits `train` and `test` of the profile, of which it may name a part, on the device that computes."""
+    loaded = data.read(data_folder(run))
+    part = run.profile.part
+    if part != profiles.Part():
+        labels = len(loaded["train"].names)
+        chosen = data.drawn_labels(labels, part.labels or labels, part.draw)
+        sizes = {"train": part.train_per_label, "test": None}
+        loaded = {name: data.part(split, chosen, sizes[name]) for name, split in loaded.items()}
     return {name: split.to(training.device()) for name, split in loaded.items()}
+
+
+def data_folder(run: Run) -> Path:
+    """Where the store keeps the images of the profile's data set; prepares them."""
+    return _data_folder(run.profile.data, run.profile.seed, run.data_dir)
+
+
+def all_labels(run: Run) -> tuple[str, ...]:
+    """Names of all labels of the profile's data set, whatever part of it the profile takes."""
+    return data.read(data_folder(run))["train"].names
 
 
 def network(run: Run) -> tuple[nn.Module, pd.DataFrame]:
@@ -89,6 +106,29 @@ def measurement(run: Run, split: str = "train") -> fields.Measurement:
     return fields.Measurement(**parts)
 
 
+def restricted_accuracy(run: Run, subsets: Mapping[tuple[int, int], Sequence[int]]) -> dict[tuple[int, int], float]:
+    """Test accuracy of the last layer's flat head on the images of some labels, its answers restricted to these.
+
+    subsets: labels by their number and the draw they come from.  Source: section 7.
+    """
+    config = _configs(run)["heads"] | {"subsets": {str(key): list(labels) for key, labels in subsets.items()}}
+
+    def build(work: Path) -> None:
+        point = [point for point in points(run) if point.kind == "flat"][-1]
+        split = splits(run)["test"]
+        logits = heads_.logits(network(run)[0], point, heads(run)[0][point.name], split)
+        accuracies = {}
+        for name, labels in config["subsets"].items():
+            chosen = torch.tensor(labels, device=logits.device)
+            asked = torch.isin(split.labels, chosen)
+            answers = chosen[logits[asked][:, chosen].argmax(1)]
+            accuracies[name] = (answers == split.labels[asked]).double().mean().item()
+        store.write_json(work / "accuracy.json", accuracies)
+
+    stored = json.loads((store.stage("restricted", config, build) / "accuracy.json").read_text())
+    return {key: stored[str(key)] for key in subsets}
+
+
 def complete(run: Run, upto: str = "measure") -> None:
     """Do every stage up to the named one (one of `NAMES`), in order."""
     if upto not in NAMES:
@@ -109,7 +149,7 @@ def forget(run: Run) -> list[str]:
 
 def provenance(run: Run) -> dict:
     """Where the results of a profile come from: configuration, seeds, versions, machine, seconds, data, commit."""
-    images = data.stage(run.profile.data, run.profile.seed, run.data_dir)
+    images = data_folder(run)
     stages = {"data": images} | folders(run)
     manifests = {name: store.manifest(path) for name, path in stages.items() if store.is_complete(path)}
     return {
@@ -127,11 +167,18 @@ def provenance(run: Run) -> dict:
 
 
 @functools.lru_cache(maxsize=8)
+def _data_folder(config: profiles.Data, seed: int, data_dir: str | Path | None) -> Path:
+    return data.stage(config, seed, data_dir)  # once, since a data set may have a million files to look at
+
+
+@functools.lru_cache(maxsize=8)
 def _configs(run: Run) -> dict[str, dict]:
     """What each stage depends on.  Images count by their content, so moving a data folder repeats no training."""
     profile = run.profile
-    images = _checksums(data.stage(profile.data, profile.seed, run.data_dir))
+    images = _checksums(data_folder(run))
     train = {"images": images, "network": profile.network, "training": profile.training, "seed": profile.seed}
+    if profile.part != profiles.Part():
+        train["part"] = profile.part
     head = {"train": store.config_key(train), "heads": profile.heads, "seed": profile.seed}
     measured = {f"measure-{split}": {"heads": store.config_key(head), "split": split} for split in profiles.SPLITS}
     return {"train": train, "heads": head} | measured
@@ -199,7 +246,7 @@ def _read_curves(folder: Path) -> pd.DataFrame:
 
 def _finish(work: Path, curves: pd.DataFrame, checkpoint: Path) -> None:
     curves.to_csv(work / "curves.csv", index=False)
-    checkpoint.unlink()
+    checkpoint.unlink(missing_ok=True)  # there is none after no epoch at all
 
 
 _BUILDERS: dict[str, Callable[[Run], object]] = {

@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from singlefilter import claims as rules
-from singlefilter import clusters, data, fields, figures, heads, models, stages, statistics, store
+from singlefilter import clusters, data, fields, figures, growth, heads, models, stages, statistics, store
 
 IMAGES = 8  # in a row of a picture
 
@@ -162,7 +162,10 @@ def cluster_images(run: stages.Run, layer: int | None = None, filter_: int | Non
 
 
 def claims(run: stages.Run) -> pd.DataFrame:
-    """Claims C1, C2 and C3 with statistic, interval and verdict, by the rules of `singlefilter.claims`."""
+    """Every claim that the profile has networks for, with statistic, interval and verdict.
+
+    By the rules of `singlefilter.claims` (C1 to C3) and `singlefilter.growth_claims`.
+    """
     points, correct = _flat(run), stages.measurement(run, "test").correct
     answers = np.stack([correct[point.name].numpy() for point in points], axis=1)
     labels = len(stages.splits(run)["train"].names)
@@ -172,7 +175,9 @@ def claims(run: stages.Run) -> pd.DataFrame:
         rules.claim_c2(counts(run), labels, *settings),
         rules.claim_c3(counts(run), labels, *settings),
     )
-    return pd.DataFrame([dataclasses.asdict(claim) for claim in decided])
+    own = _marked(run, pd.DataFrame([dataclasses.asdict(claim) for claim in decided]))
+    of_growth = growth.claims(run)
+    return own if of_growth.empty else pd.concat([own, _marked(run, of_growth)], ignore_index=True)
 
 
 def claims_of_all_profiles() -> pd.DataFrame:
@@ -184,13 +189,15 @@ def claims_of_all_profiles() -> pd.DataFrame:
 
 
 def _marked(run: stages.Run, table: pd.DataFrame) -> pd.DataFrame:
-    """The table with the columns that say where it comes from."""
-    return table.assign(
-        profile=run.profile.name,
-        data=data.title(run.profile.data.name),
-        network=run.profile.network.title,
-        seed=run.profile.seed,
-    )
+    """The table with the columns that say where it comes from; what it says itself stays."""
+    where = {
+        "profile": run.profile.name,
+        "data": data.title(run.profile.data.name),
+        "network": run.profile.network.title,
+        "seed": run.profile.seed,
+    }
+    own = {name: table[name] for name in where if name in table}
+    return table.drop(columns=list(own)).assign(**(where | own))
 
 
 def _elements(matrix: np.ndarray, names: np.ndarray, threshold: float) -> pd.DataFrame:
