@@ -25,6 +25,8 @@ TEXT = frozenset(
     ("panel", "title", "label", "source", "png", "note", "split", "cut", "head", "true_label", "out_label")
     + ("claim", "statement", "statistic", "verdict", "profile", "data", "network", "seed")
     + ("benchmark", "case", "way", "machine", "task", "over")
+    + ("model", "quantity")
+    + ("series", "shows", "law")
 )
 COMMON = ("profile", "data", "network", "seed")
 CAPTION = ("data", "network", "profile", "seed")  # in the order of reading

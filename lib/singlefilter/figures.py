@@ -12,8 +12,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from singlefilter import store
+from singlefilter.chance_charts import clusters_are_real
 from singlefilter.charts import accuracy_by_layer, claims, curves, statistics_by_layer
+from singlefilter.control_charts import label_orders, seeds, splits, thresholds
 from singlefilter.drawing import TEXT, TableError, decode_png, encode_png, require, style
+from singlefilter.growth_charts import (
+    error_by_labels,
+    laws_of_error,
+    noise_by_width,
+    statistics_by_labels,
+    trends_by_labels,
+)
 from singlefilter.pictures import cluster_images, one_filter, samples
 from singlefilter.speed import benchmarks, scaling
 
@@ -26,6 +35,16 @@ FIGURES: dict[str, Callable[[pd.DataFrame], Figure]] = {
     "one_filter": one_filter,
     "cluster_images": cluster_images,
     "statistics_by_layer": statistics_by_layer,
+    "thresholds": thresholds,
+    "label_orders": label_orders,
+    "clusters_are_real": clusters_are_real,
+    "splits": splits,
+    "seeds": seeds,
+    "error_by_labels": error_by_labels,
+    "laws_of_error": laws_of_error,
+    "statistics_by_labels": statistics_by_labels,
+    "trends_by_labels": trends_by_labels,
+    "noise_by_width": noise_by_width,
     "claims": claims,
 }
 OF_A_MACHINE = {"benchmarks": benchmarks, "scaling": scaling}  # these belong to no profile
