@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from singlefilter import profiles, stages, store, tables
+from singlefilter import growth, profiles, stages, store, tables
 
 TINY = """\
 purpose: as small as a run can be
@@ -16,10 +16,31 @@ network: {width: 4}
 training: {epochs: 2, batch: 20, learning_rate: 0.05, schedule: cosine, flip: false}
 heads: {epochs: 2, batch: 20, flip: false}
 analysis: {resamples: 200}
+controls: {seeds: [1, 2], orders: 5, thresholds: [0.2, 0.3]}
+by_labels:
+  data: {name: glyphs, labels: 6, train_per_label: 6, test_per_label: 4}
+  train_per_label: 6
+  counts: [3, 4, 5, 6]
+  subsets: 2
+  in_all: 18
+  depths: [11, 8]
+  width: 2
+  training: &short {epochs: 1, batch: 10, learning_rate: 0.05, flip: false}
+  heads: &short_heads {epochs: 1, batch: 10, flip: false, kinds: [flat], cuts: [2, 4, 8]}
+by_width:
+  data: {name: glyphs, labels: 6, train_per_label: 6, test_per_label: 4}
+  train_per_label: 6
+  widths: [2, 3, 4]
+  depths: [11, 8]
+  training: *short
+  heads: *short_heads
 """
 
 
-CACHED = (stages.splits, stages._configs, stages._data_folder, tables.counts)  # what the library remembers within one process
+CACHED = (  # what the library remembers within one process
+    *(stages.splits, stages._configs, stages._data_folder),
+    *(tables.counts, growth.networks_by_labels, growth.restricted_by_labels),
+)
 
 
 def forget_caches() -> None:

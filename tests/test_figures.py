@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from test_control_charts import control_tables
+from test_growth_charts import tables as growth_tables
 
 from singlefilter import figures
 
@@ -146,6 +148,7 @@ def tables(common: dict, layers: int = 5, labels: int = 20) -> dict[str, pd.Data
         "statistics_by_layer": statistics_table(layers),
         "claims": claims_table(),
     }
+    made |= control_tables(layers) | growth_tables()
     return {"samples": samples_table()} | {name: table.assign(**common) for name, table in made.items()}
 
 
@@ -159,7 +162,8 @@ def texts(fig: Figure) -> list[Text]:
     for ax in fig.axes:
         for axis in (ax.xaxis, ax.yaxis):
             low, high = sorted(axis.get_view_interval()) if ax.axison else (np.inf, np.inf)
-            beyond |= {tick.label1 for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high}
+            outside = [tick for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high]
+            beyond |= {label for tick in outside for label in (tick.label1, tick.label2)}
     found = [text for text in fig.findobj(Text) if text.get_visible() and text.get_text().strip()]
     return [text for text in found if text not in beyond]
 
@@ -226,7 +230,8 @@ def test_banner_names_the_profile_where_only_some_rows_are_embedded():
 @pytest.mark.parametrize("name", figures.FIGURES)
 def test_a_missing_column_is_named_with_its_file(name, tmp_path):
     table = tables(CIFAR)[name]
-    for gone in (table.columns[0], table.columns[-1]):
+    needed = figures.FIGURES[name].columns
+    for gone in (needed[0], needed[-1]):
         with pytest.raises(figures.TableError, match=f"'{name}' has no column {gone}"):
             figures.publish(name, table.drop(columns=gone), tmp_path)
         assert not list(tmp_path.iterdir())

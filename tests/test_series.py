@@ -105,9 +105,10 @@ def test_more_labels_than_there_are(home):
 
 
 def test_fewer_subsets_than_asked_for_are_said_once(home, caplog):
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO):
         items = series.by_labels(run_of(by_labels=BY_LABELS | {"subsets": 10, "counts": [5, 6]}))
     assert {labels: sum(i.labels == labels and i.depth == 8 for i in items) for labels in (5, 6)} == {5: 12, 6: 2}
+    assert [record.levelno for record in caplog.records] == [logging.WARNING, logging.INFO]
     assert [record.getMessage() for record in caplog.records] == [
         "profile tiny: by_labels.subsets is 10, but of 5 among 6 labels there are 6 choices, and so many are used",
         "profile tiny: by_labels.subsets is 10, but of 6 among 6 labels there is 1 choice, and so many are used",

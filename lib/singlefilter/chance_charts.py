@@ -60,7 +60,7 @@ def clusters_are_real(table: pd.DataFrame) -> Figure:
         for name, (colour, marker, line) in MODELS.items()
         if name in models
     ]
-    axes[0, 0].legend(handles=keys, fontsize=7, loc="best")
+    below.legend(handles=keys, loc="outside upper left", ncols=len(keys), frameon=False)
     for ax in axes[1]:
         ax.set_xlabel("layer")
     trunk = "Untrained trunk: under trained heads. " if "untrained trunk" in models else ""

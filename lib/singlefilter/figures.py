@@ -16,13 +16,8 @@ from singlefilter.chance_charts import clusters_are_real
 from singlefilter.charts import accuracy_by_layer, claims, curves, statistics_by_layer
 from singlefilter.control_charts import label_orders, seeds, splits, thresholds
 from singlefilter.drawing import TEXT, TableError, decode_png, encode_png, require, style
-from singlefilter.growth_charts import (
-    error_by_labels,
-    laws_of_error,
-    noise_by_width,
-    statistics_by_labels,
-    trends_by_labels,
-)
+from singlefilter.error_charts import error_by_labels, laws_of_error
+from singlefilter.growth_charts import noise_by_width, statistics_by_labels, trends_by_labels
 from singlefilter.pictures import cluster_images, one_filter, samples
 from singlefilter.speed import benchmarks, scaling
 

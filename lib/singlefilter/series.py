@@ -164,7 +164,8 @@ def _curves(config: profiles.ByLabels) -> Iterator[tuple[str, int, int]]:
 def _subsets(config: profiles.ByLabels, labels: int, there: int, name: str) -> int:
     different = math.comb(there, labels)
     if different < config.subsets:
-        log.warning(
+        log.log(
+            logging.INFO if labels == there else logging.WARNING,  # nobody expects two choices of all labels
             "profile %s: by_labels.subsets is %d, but of %d among %d labels there %s, and so many are used",
             name, config.subsets, labels, there, "is 1 choice" if different == 1 else f"are {different} choices",
         )  # fmt: skip
