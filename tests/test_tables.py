@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from singlefilter import data, figures, heads, stages, tables
+from singlefilter import chance, controls, data, figures, growth, heads, stages, tables
 
 LAYERS = range(1, 14)
 ENDS = ("", "_low", "_high")
@@ -19,6 +19,16 @@ TABLES = {
     "cluster_images": tables.cluster_images,
     "statistics_by_layer": tables.statistics_by_layer,
     "claims": tables.claims,
+    "thresholds": controls.thresholds,
+    "label_orders": controls.label_orders,
+    "splits": controls.splits,
+    "seeds": controls.seeds,
+    "clusters_are_real": chance.clusters_are_real,
+    "error_by_labels": growth.error_by_labels,
+    "laws_of_error": growth.laws_of_error,
+    "statistics_by_labels": growth.statistics_by_labels,
+    "trends_by_labels": growth.trends_by_labels,
+    "noise_by_width": growth.noise_by_width,
 }
 
 
@@ -169,10 +179,11 @@ def test_curves_and_claims(tiny):
     assert len(curves) == 4
     assert not curves.duplicated(["epoch", "split"]).any()
     claims = tables.claims(tiny)
-    assert claims["claim"].tolist() == ["C1", "C2", "C3"]
+    assert claims["claim"].tolist() == ["C1", "C2", "C3", "C4", "C5", "C6", "C8", "C9"]
+    assert set(claims["profile"]) == {"tiny"}
     assert {"claim", "statistic", "value", "low", "high", "n", "verdict"} <= set(claims.columns)
     assert set(claims["verdict"]) <= {"supported", "not supported", "undecided"}
-    assert claims["n"].tolist() == [50, *(2 * [sum(point.cut.filters for point in tables._flat(tiny))])]
+    assert claims["n"].tolist()[:3] == [50, *(2 * [sum(point.cut.filters for point in tables._flat(tiny))])]
 
 
 def test_samples_say_how_to_get_what_is_missing(tiny):
@@ -193,9 +204,12 @@ def test_every_table_is_published_and_drawn_again(tiny, name):
     assert folder.parts[-2:] == ("figures", "tiny")
     written = figures.read_table(folder / f"{name}.csv")
     assert len(written) == len(table)
-    assert list(written.columns) == [*table.columns, "profile", "data", "network", "seed"]
+    common = ["profile", "data", "network", "seed"]
+    assert list(written.columns) == [*(column for column in table if column not in common), *common]
+    assert (written["profile"] == "tiny").all()
     assert (written["data"] == "embedded glyphs").all()
-    assert (written["network"] == "VGG-16, d = 4").all()
+    if "network" not in table:  # those of series and of claims say which networks they are about
+        assert (written["network"] == "VGG-16, d = 4").all()
     for column in table.select_dtypes("number"):
         np.testing.assert_allclose(written[column], table[column], rtol=1e-6, equal_nan=True)
     provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))

@@ -38,10 +38,11 @@ class Item:
 
 
 def by_labels(run: stages.Run) -> list[Item]:
-    """A network for every number of labels, subset and seed, in each curve and depth of the profile's `by_labels`.
+    """A network for every number of labels and subset, in each curve and depth of the profile's `by_labels`.
 
-    Where two curves need the same network they share its run.  Raises `ProfileError` when the profile has no such
-    group or the data have fewer labels than it asks for.
+    The first curve of the first depth has one for every seed, the others for the first seed only.  Where two curves
+    need the same network they share its run.  Raises `ProfileError` when the profile has no such group or the data
+    have fewer labels than it asks for.
     """
     config, there = _group(run, "by_labels"), _labels(run, "by_labels")
     if max(config.counts) > there:
@@ -56,7 +57,8 @@ def by_labels(run: stages.Run) -> list[Item]:
             images = per_label or config.in_all // labels
             if not 1 <= images <= config.train_per_label:
                 continue  # the second curve begins where each label has images enough
-            for subset, seed in itertools.product(range(different), config.seeds):
+            claimed = (curve, depth) == (PER_LABEL, config.depths[0])
+            for subset, seed in itertools.product(range(different), config.seeds if claimed else config.seeds[:1]):
                 part = profiles.Part(labels, subset, images)
                 of = _item_run(run, config, depth, config.width, part, labels, seed)
                 items.append(Item(curve, depth, config.width, labels, subset, seed, of))
