@@ -40,7 +40,7 @@ def test_thresholds(tiny):
     for name in controls.COUNTED:
         for end in controls.ENDS:
             np.testing.assert_allclose(used[name + end], usual[name + end], equal_nan=True)
-    decided = tables.claims(tiny).set_index("claim")
+    decided = tables.layer_claims(tiny).set_index("claim")
     for claim, name in (("C2", "snr"), ("C3", "n")):
         ends = [f"tau_{name}{end}" for end in controls.ENDS]
         np.testing.assert_array_equal(used[ends].iloc[0], decided.loc[claim, ["value", "low", "high"]].astype(float))

@@ -33,7 +33,10 @@ def bar(items: Iterable, title: str, unit: str, *, total: int, done: int = 0) ->
         return tqdm.tqdm(items, disable=True)
     if is_watched():
         return tqdm.auto.tqdm(items, title, total, initial=done, unit=unit, mininterval=1)
-    return Lines(items, title, total, initial=done, unit=unit, mininterval=SECONDS_BETWEEN_LINES, miniters=1)
+    # leave=False: an end to the line of a bar, which these do not have, would be an empty line of errors
+    return Lines(
+        items, title, total, leave=False, initial=done, unit=unit, mininterval=SECONDS_BETWEEN_LINES, miniters=1
+    )
 
 
 def time_left(seconds: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 import logging
 import math
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from singlefilter import clusters, data, fields, profiles, stages, statistics, sweeps
+from singlefilter import clusters, data, fields, profiles, stages, statistics, store, sweeps
 
 log = logging.getLogger(__name__)
 
@@ -135,6 +136,24 @@ def noise(items: Sequence[Item]) -> pd.DataFrame:
         place = {"depth": item.depth, "width": item.width, "filters": len(counted), "seed": item.seed}
         rows.append(counted[["filter", "noise"]].assign(**place))
     return pd.concat(rows, ignore_index=True)[["depth", "width", "filters", "seed", "filter", "noise"]]
+
+
+def provenance(run: stages.Run) -> dict[str, dict]:
+    """Where the networks of each series of a profile come from: how many are trained, seconds, commits, machines."""
+    found = {}
+    for name, items_of in (("by_labels", by_labels), ("by_width", by_width)):
+        if getattr(run.profile, name) is None:
+            continue
+        networks = dict.fromkeys(item.run for item in items_of(run))
+        folders = {folder for network in networks for folder in stages.folders(network).values()}
+        manifests = [store.manifest(folder) for folder in folders if store.is_complete(folder)]
+        found[name] = {"networks": len(networks), "stages": len(folders), "stages_done": len(manifests)}
+        found[name]["seconds"] = round(sum(manifest["seconds"] for manifest in manifests))
+        found[name] |= {
+            plural: [json.loads(one) for one in sorted({json.dumps(m[key], sort_keys=True) for m in manifests})]
+            for plural, key in (("commits", "commit"), ("machines", "machine"), ("versions", "versions"))
+        }
+    return found
 
 
 def _group(run: stages.Run, name: str) -> profiles.ByLabels | profiles.ByWidth:

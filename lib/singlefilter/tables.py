@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from singlefilter import claims as rules
-from singlefilter import clusters, data, fields, figures, growth, heads, models, stages, statistics, store
+from singlefilter import clusters, data, fields, figures, growth, heads, models, series, stages, statistics, store
 
 IMAGES = 8  # in a row of a picture
 
@@ -27,7 +27,7 @@ def folder(run: stages.Run) -> Path:
 def publish(run: stages.Run, name: str, table: pd.DataFrame) -> Figure:
     """Write a figure's table and drawings into the run's folder, its provenance beside them; returns the figure."""
     figure = figures.publish(name, _marked(run, table), folder(run))
-    store.write_json(folder(run) / "provenance.json", stages.provenance(run))
+    store.write_json(folder(run) / "provenance.json", stages.provenance(run) | {"series": series.provenance(run)})
     return figure
 
 
@@ -161,11 +161,8 @@ def cluster_images(run: stages.Run, layer: int | None = None, filter_: int | Non
     return pd.DataFrame(rows)
 
 
-def claims(run: stages.Run) -> pd.DataFrame:
-    """Every claim that the profile has networks for, with statistic, interval and verdict.
-
-    By the rules of `singlefilter.claims` (C1 to C3) and `singlefilter.growth_claims`.
-    """
+def layer_claims(run: stages.Run) -> pd.DataFrame:
+    """Claims C1 to C3, about the layers of the profile's own network, by the rules of `singlefilter.claims`."""
     points, correct = _flat(run), stages.measurement(run, "test").correct
     answers = np.stack([correct[point.name].numpy() for point in points], axis=1)
     labels = len(stages.splits(run)["train"].names)
@@ -175,8 +172,15 @@ def claims(run: stages.Run) -> pd.DataFrame:
         rules.claim_c2(counts(run), labels, *settings),
         rules.claim_c3(counts(run), labels, *settings),
     )
-    own = _marked(run, pd.DataFrame([dataclasses.asdict(claim) for claim in decided]))
-    of_growth = growth.claims(run)
+    return pd.DataFrame([dataclasses.asdict(claim) for claim in decided])
+
+
+def claims(run: stages.Run) -> pd.DataFrame:
+    """Every claim that the profile has networks for, with statistic, interval and verdict.
+
+    `layer_claims`, and the claims about growth (`growth.claims`).
+    """
+    own, of_growth = _marked(run, layer_claims(run)), growth.claims(run)
     return own if of_growth.empty else pd.concat([own, _marked(run, of_growth)], ignore_index=True)
 
 
