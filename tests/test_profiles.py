@@ -19,7 +19,7 @@ def load(tmp_path, text: str) -> profiles.Profile:
 
 
 def test_the_shipped_profiles():
-    assert profiles.available() == ("laptop", "paper", "quick")
+    assert profiles.available() == ("glyphs-1000", "laptop", "paper", "quick")
     for name in profiles.available():
         profile = profiles.load(name)
         assert profile.name == name
@@ -170,7 +170,7 @@ def test_not_a_text_file(tmp_path):
 
 def test_no_such_profile(tmp_path):
     with pytest.raises(
-        profiles.ProfileError, match="no profile named 'quik': there are laptop, paper, quick.*did you mean quick"
+        profiles.ProfileError, match="no profile named 'quik': there are glyphs-1000, laptop, paper, quick.*did you mean quick"
     ):
         profiles.load("quik")
     with pytest.raises(profiles.ProfileError, match=r"away.yaml: cannot be read \(No such file"):
