@@ -48,10 +48,10 @@ def test_verdicts_are_those_of_the_committed_claims():
     claims = pd.read_csv(ROOT / "figures/laptop/claims.csv").set_index("claim")
     said = {row[0]: row for row in rows_of("Results on CIFAR-100") if re.fullmatch(r"C\d+", row[0])}
     assert said.keys() == set(claims.index)
-    for claim, (_, _, tau, verdict) in said.items():
+    for claim, (_, _, _, estimate, verdict) in said.items():
         found = claims.loc[claim]
         assert verdict == found["verdict"]
-        assert tau.replace("−", "-") == f"{found['value']:.2f} [{found['low']:.2f}, {found['high']:.2f}]"
+        assert estimate.replace("−", "-") == f"{found['value']:.2f} [{found['low']:.2f}, {found['high']:.2f}]"
 
 
 def test_claims_follow_from_the_committed_tables():
@@ -66,7 +66,7 @@ def test_claims_follow_from_the_committed_tables():
         assert claims.loc[claim, "value"] == pytest.approx(sum(pairs) / len(pairs))
 
 
-def test_every_profile_is_in_the_table_of_profiles(profile_names=("quick", "laptop", "paper")):
+def test_every_profile_is_in_the_table_of_profiles(profile_names=("quick", "laptop", "glyphs-1000", "paper")):
     header = next(line for line in README.splitlines() if line.startswith("| | quick (default)"))
     for name in profile_names:
         assert name in header
