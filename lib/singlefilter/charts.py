@@ -162,7 +162,7 @@ def claims(table: pd.DataFrame) -> Figure:
         where = look.fit(f"{row.profile}: {row.data}, {row.network}", 3.6, 7, 1)
         _words(text, 0.45, down, where, fontsize=7, color=look.FAINT)
         _words(text, 6.85, 0.3, _number(row.value), fontsize=10, fontweight="bold")
-        interval = f"[{_number(row.low)}, {_number(row.high)}]\nn = {_number(row.n)}"
+        interval = f"[{_number(row.low, 2)}, {_number(row.high, 2)}]\nn = {_number(row.n)}"
         _words(text, 6.85, 0.5, interval, fontsize=8, color="0.3", linespacing=1.25)
         colour = VERDICTS.get(row.verdict, look.FAINT)
         badge = {"boxstyle": "round,pad=0.45", "facecolor": colour, "edgecolor": "none"}
@@ -265,10 +265,10 @@ def _words(ax: Axes, right: float, down: float, text: str, **look_of_it) -> None
     ax.text(**at, s=text, **{"va": "top", "color": look.INK, **look_of_it})
 
 
-def _number(value: float) -> str:
+def _number(value: float, digits: int = 3) -> str:
     if pd.isna(value):
         return "–"
-    return (f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}").replace("-", "−")
+    return (f"{value:,.{digits}g}" if abs(value) < 1000 else f"{value:,.0f}").replace("-", "−")
 
 
 def _numbers(values: pd.Series) -> str:

@@ -241,7 +241,7 @@ def _layers(run: stages.Run, labels: int) -> Iterator[dict]:
             continue
         counted = _counted(run, point)
         values, _ = statistics.resampled_quantities(counted, labels, 1, np.random.default_rng(0))
-        accuracy = float(correct[point.name].float().mean())
+        accuracy = float(correct[point.name].double().mean())
         row = {"layer": point.cut.layer, "filters": point.cut.filters, "images": profile.part.train_per_label}
         row |= {"epochs": profile.training.epochs, "accuracy": accuracy, "error": 1 - accuracy}
         row |= {name: values[name] for name in ("N_c", "C_s", "n", "snr")}

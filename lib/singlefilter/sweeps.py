@@ -139,7 +139,7 @@ def complete(
         costs = {n: _cost(run.profile) for n, run in waiting.items()}
         waiting = {n: waiting[n] for n in sorted(costs, key=costs.__getitem__, reverse=True)}
         outcomes = _outcomes(waiting, upto, _Place(_environment(), ledger, threads), parallel)
-        ended = list(_watched(outcomes, costs, len(runs)))
+        ended = list(_watched(outcomes, costs, len(runs))) if waiting else []
     if failures := sorted(outcome.failure for outcome in ended if outcome.failure):
         raise Failed(f"{len(failures)} of {len(runs)} items failed, the others are done:\n" + "\n".join(failures))
     new = {folder for outcome in ended for folder in outcome.folders} - kept
