@@ -111,8 +111,11 @@ def _parser() -> argparse.ArgumentParser:
 def _all(options: argparse.Namespace) -> int:
     profile = profiles.load(options.profile)
     chosen = notebooks(options.only)
+    run = stages.Run(profile, options.data_dir)
     if options.fresh:
-        _forget(stages.Run(profile, options.data_dir))
+        _forget(run)
+    if options.only is None:  # side by side, which is faster than each when its notebook comes to it
+        print(sweeps.complete(list(dict.fromkeys(networks(run)))), flush=True)
     for notebook in chosen:
         execute(notebook, options.profile, profile.name, options.data_dir)
     _name_figures(profile.name)
