@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from singlefilter import growth, profiles, stages, store, tables
+from singlefilter.pruning import designs, filters, study
 
 TINY = """\
 purpose: as small as a run can be
@@ -40,6 +41,7 @@ by_width:
 CACHED = (  # what the library remembers within one process
     *(stages.splits, stages._configs, stages._data_folder),
     *(tables.counts, growth.networks_by_labels, growth.restricted_by_labels),
+    *(filters.clusters_at, designs._multiply_adds, study._ensure, study._observed),
 )
 
 

@@ -43,7 +43,7 @@ def test_help_and_version(command):
         (("ran",), "invalid choice: 'ran'"),
         (
             ("run", "--profile", "quik"),
-            "no profile named 'quik': there are glyphs-1000, laptop, paper, quick, or give a .yaml file; did you mean quick",
+            "laptop, paper, quick, or give a .yaml file; did you mean quick",
         ),
         (("run", "--profile", "away.yaml"), "away.yaml: cannot be read (No such file or directory)"),
         (("run", "--stages", "data,mesure"), "no stage named mesure; there are data, train, heads, measure"),

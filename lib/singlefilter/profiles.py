@@ -17,8 +17,10 @@ import yaml
 
 from singlefilter.settings import (
     FEWEST_LABELS,
+    FILTER_SCORES,
     HEAD_KINDS,
     SPLITS,
+    Afcc,
     Analysis,
     ByLabels,
     ByWidth,
@@ -33,8 +35,10 @@ from singlefilter.settings import (
 
 __all__ = [
     "FEWEST_LABELS",
+    "FILTER_SCORES",
     "HEAD_KINDS",
     "SPLITS",
+    "Afcc",
     "Analysis",
     "ByLabels",
     "ByWidth",

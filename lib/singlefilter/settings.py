@@ -14,6 +14,7 @@ SCHEDULES = ("step", "cosine")
 HEAD_KINDS = ("flat", "pooled")
 SPLITS = ("train", "test")
 VGG_DEPTHS = (8, 11, 13, 16, 19)
+FILTER_SCORES = ("covered", "margin")
 FEWEST_LABELS = 3  # the claims are about 3 to 1,000 labels; d' needs two wrong outputs
 
 
@@ -234,8 +235,9 @@ class Sweep:
 class ByLabels(Sweep):
     """How results depend on the number of labels: `counts` of them, each with `subsets` random choices of labels.
 
-    Networks of `width` d in each of `depths`, the first of which is the one that is claimed about.  In a second curve
-    of that one the images are `in_all` however many labels there are (0: no second curve).
+    Networks of `width` d in each of `depths`, the first of which is the one that is claimed about, and the only one
+    that is trained from every seed.  In a second curve of it the images are `in_all` however many labels there are
+    (0: no second curve).
     """
 
     counts: tuple[int, ...] = ()
@@ -275,6 +277,57 @@ class ByWidth(Sweep):
 
 
 @dataclass(frozen=True)
+class Afcc:
+    """What is pruned, held against what, from each of several training `seeds` (section 8).
+
+    Heads at `cuts` (empty: all that the profile has), at every one of `thresholds` at the last cut, retrained for
+    `head_fraction` of the epochs of heads.  Convolutions from each of `first_layers` to the last one, in which two
+    filters have to share 1, 2, ... labels (`overlaps`), retrained for `convolution_fraction` of the network's epochs.
+    Smaller networks: cut after each of `truncations`; of those filters that come first by `scores`, or by the
+    baselines, what fits in `budgets` (parts of the dense network's multiply-adds); deep convolutions in `groups`
+    with `hubs`; all retrained for `network_fraction` of the network's epochs.  Convolutions and networks are
+    retrained from `learning_rate`.  `rounds`: how often each network's latency is taken.
+    """
+
+    seeds: tuple[int, ...] = (1,)
+    cuts: tuple[int, ...] = ()
+    thresholds: tuple[float, ...] = (0.1, 0.2, 0.3, 0.5)
+    head_fraction: float = 0.1
+    first_layers: tuple[int, ...] = (12,)
+    overlaps: tuple[int, ...] = (1, 2, 3)
+    convolution_fraction: float = 0.05
+    learning_rate: float = 0.01
+    level_off: float = 0.005
+    truncations: tuple[int, ...] = ()
+    scores: tuple[str, ...] = FILTER_SCORES
+    budgets: tuple[float, ...] = (0.5, 0.25)
+    groups: tuple[int, ...] = ()
+    hubs: int = 8
+    network_fraction: float = 0.1
+    rounds: int = 20
+
+    def problems(self) -> typing.Iterator[str]:
+        yield from _seeds(self.seeds)
+        for key in ("thresholds", "budgets"):
+            if not all(0 < value < 1 for value in getattr(self, key)):
+                yield f"{key}: {_listed(getattr(self, key))} given, each has to lie between 0 and 1"
+        for key in ("head_fraction", "convolution_fraction", "network_fraction", "learning_rate"):
+            if not getattr(self, key) > 0:
+                yield f"{key}: {getattr(self, key)} given, it has to be above 0"
+        lowest = {"cuts": 1, "first_layers": 2, "overlaps": 1, "truncations": 1, "groups": 2}
+        for key, low in lowest.items():
+            values = getattr(self, key)
+            if min(values, default=low) < low or len(set(values)) < len(values):
+                yield f"{key}: {_listed(values)} given, each is at least {low} and there once"
+        for score in self.scores:
+            yield from _among("scores", score, FILTER_SCORES)
+        if not self.first_layers or not self.overlaps:
+            yield "first_layers, overlaps: at least one of each is needed"
+        if self.hubs < 0 or self.rounds < 1 or not self.level_off >= 0:
+            yield "hubs, rounds, level_off: hubs and level_off start at 0, rounds at 1"
+
+
+@dataclass(frozen=True)
 class Profile:
     """One network on one data set, whole; and the sweeps that go with it, where there are any."""
 
@@ -291,6 +344,7 @@ class Profile:
     controls: Controls = field(default_factory=Controls)
     by_labels: ByLabels | None = None
     by_width: ByWidth | None = None
+    afcc: Afcc | None = None
 
     def problems(self) -> typing.Iterator[str]:
         if self.seed < 0:

@@ -25,6 +25,7 @@ import joblib
 import torch
 
 from singlefilter import data, pools, profiles, progress, stages, store
+from singlefilter.tasks import Task
 
 log = logging.getLogger(__name__)
 
@@ -104,9 +105,11 @@ def variations(profile: profiles.Profile, values: Mapping[str, Sequence]) -> lis
 
 
 def complete(
-    runs: Sequence[stages.Run], jobs: int | None = None, upto: str = "measure", scheduler: str | None = None
+    runs: Sequence[stages.Run | Task], jobs: int | None = None, upto: str = "measure", scheduler: str | None = None
 ) -> Done:
     """Do the stages of every run up to the named one, `jobs` at a time (by default: a core each, or 4 on a GPU).
+
+    A task (`tasks.Task`) is an item like a run, its one stage being what it asks for.
 
     What is in the store already takes no time, so an interrupted sweep repeats at most the items that were under
     way, and those go on from their checkpoints.  The most work starts first, so that no long item is left for the
@@ -136,7 +139,7 @@ def complete(
         known = _folders_known(runs, upto)
         kept = {folder for folders in known for folder in folders if store.is_complete(folder)}
         waiting = {n: run for n, run in enumerate(runs) if not (known[n] and known[n] <= kept)}
-        costs = {n: _cost(run.profile) for n, run in waiting.items()}
+        costs = {n: run.cost if isinstance(run, Task) else _cost(run.profile) for n, run in waiting.items()}
         waiting = {n: waiting[n] for n in sorted(costs, key=costs.__getitem__, reverse=True)}
         outcomes = _outcomes(waiting, upto, _Place(_environment(), ledger, threads), parallel)
         ended = list(_watched(outcomes, costs, len(runs))) if waiting else []
@@ -161,7 +164,7 @@ def _jobs(wanted: int | None, items: int, here: bool = True) -> int:
     return min(wanted or cores, cores, items)
 
 
-def _folders_known(runs: Sequence[stages.Run], upto: str) -> list[frozenset[Path]]:
+def _folders_known(runs: Sequence[stages.Run | Task], upto: str) -> list[frozenset[Path]]:
     """Folders of the stages of each run, none where its images are not in the store: drawing them is its own work."""
     there = set()
     for path in store.runs_folder().glob(f"data-*/{store.MANIFEST}"):
@@ -180,8 +183,10 @@ def _folders_known(runs: Sequence[stages.Run], upto: str) -> list[frozenset[Path
     return known
 
 
-def _folders(run: stages.Run, upto: str) -> frozenset[Path]:
-    """Folders of the stages that `complete` asks of a run."""
+def _folders(run: stages.Run | Task, upto: str) -> frozenset[Path]:
+    """Folders of the stages that `complete` asks of a run, or of a task."""
+    if isinstance(run, Task):
+        return frozenset({run.folder()})
     reached = stages.NAMES[: stages.NAMES.index(upto) + 1]
     wanted = {"train", "heads"} | {f"measure-{split}" for split in run.profile.analysis.splits}
     found = stages.folders(run).items()
@@ -206,7 +211,7 @@ def _environment() -> dict[str, str]:
 
 
 def _outcomes(
-    runs: Mapping[int, stages.Run], upto: str, place: _Place, parallel: pools.Parallel
+    runs: Mapping[int, stages.Run | Task], upto: str, place: _Place, parallel: pools.Parallel
 ) -> Iterator[_Outcome]:
     """The outcome of every run as it ends; a pool that breaks is replaced until each has one."""
     groups, in_vain = deque([list(runs)] if runs else []), 0
@@ -244,7 +249,7 @@ def _watched(outcomes: Iterator[_Outcome], costs: Mapping[int, float], items: in
         yield outcome
 
 
-def _item(number: int, run: stages.Run, upto: str, place: _Place) -> _Outcome:
+def _item(number: int, run: stages.Run | Task, upto: str, place: _Place) -> _Outcome:
     """One item, in whatever process: what came of it, whatever happens."""
     try:
         with _one_item, _in_place(place):
@@ -254,7 +259,10 @@ def _item(number: int, run: stages.Run, upto: str, place: _Place) -> _Outcome:
             ledger = _ledger(place, number)
             ledger.write_text(str(tries + 1))
             try:
-                stages.complete(run, upto)
+                if isinstance(run, Task):
+                    run.complete()
+                else:
+                    stages.complete(run, upto)
                 return _Outcome(number, _folders(run, upto))
             finally:  # a process that dies does not come here
                 ledger.unlink(missing_ok=True)

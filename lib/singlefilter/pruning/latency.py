@@ -1,0 +1,121 @@
+"""Latency and memory of the retrained networks on one machine: all of them in turn, in one run."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+from torch.fx.experimental.optimization import fuse
+from torch.profiler import ProfilerActivity, profile
+from torch.utils.benchmark import Timer
+
+from singlefilter import progress, stages, store, training
+from singlefilter.pruning import network_study
+from singlefilter.pruning.designs import DENSE
+
+BATCHES = (1, 100)
+SECONDS = 0.05  # of one timing at least; a round takes one of each network and batch
+
+
+def observations(run: stages.Run) -> pd.DataFrame:
+    """A row for each network and batch, measured once on each machine; `forget` has it measured anew.
+
+    The networks are those of the run's own seed: those of other seeds have the same shapes, compact heads excepted.
+    Columns: seed, design, batch; latency_ms (of the batch), the median over rounds, with the quartiles latency_low
+    and latency_high; speedup over the dense network in the same round, likewise with speedup_low and speedup_high;
+    rounds, threads, peak_mb, machine.  Batch norms are folded into the convolutions in front of them, in all
+    networks.
+    """
+    names = network_study.tasks(run)
+    config = {
+        "machine": store.machine(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "networks": {design.title: task.folder().name for design, task in names.items()},
+        "rounds": run.profile.afcc.rounds,
+    }
+
+    def build(work: Path) -> None:
+        networks = {design.title: network_study.retrained(run, design) for design in names}
+        side = run.profile.data.image_size
+        table = measured(networks, side, config["rounds"])
+        table.to_csv(work / "latency.csv", index=False)
+
+    folder = store.stage("afcc-latency", config, build)
+    return pd.read_csv(folder / "latency.csv").assign(seed=run.profile.seed, machine=store.machine()["processor"])
+
+
+def forget(run: stages.Run) -> int:
+    """Remove what was measured of these networks, on whatever machine; how many measurements there were."""
+    wanted = {design.title: task.folder().name for design, task in network_study.tasks(run).items()}
+    found = [path.parent for path in store.runs_folder().glob(f"afcc-latency-*/{store.MANIFEST}")]
+    mine = [folder for folder in found if store.manifest(folder)["config"]["networks"] == wanted]
+    return sum(store.forget(folder) for folder in mine)
+
+
+def measured(networks: Mapping[str, nn.Module], side: int, rounds: int) -> pd.DataFrame:
+    """Latency and peak memory of some networks, one of them called `dense`, A B C A B C ..., on `side` pixels.
+
+    What slows the machine down slows all of them.  Columns as `observations`, without seed and machine.
+    """
+    on = training.device()
+    ready = {
+        name: fuse(network.eval()).to(on, memory_format=torch.channels_last) for name, network in networks.items()
+    }
+    threads = torch.get_num_threads()
+    parts = []
+    for batch in BATCHES:
+        images = torch.zeros(batch, 3, side, side, device=on).contiguous(memory_format=torch.channels_last)
+        with torch.no_grad():
+            peaks = {name: peak_megabytes(network, images) for name, network in ready.items()}
+            timers = {
+                name: Timer("network(images)", globals={"network": network, "images": images}, num_threads=threads)
+                for name, network in ready.items()
+            }
+            every = progress.bar(range(rounds), f"latency, batch {batch}", "round", total=rounds)
+            times = pd.DataFrame(
+                [
+                    {name: timer.blocked_autorange(min_run_time=SECONDS).median for name, timer in timers.items()}
+                    for _ in every
+                ]
+            )
+        parts.append(_summary(times, batch).assign(peak_mb=pd.Series(peaks)))
+    table = pd.concat(parts).rename_axis("design").reset_index()
+    return table.assign(rounds=rounds, threads=threads)
+
+
+def peak_megabytes(network: nn.Module, images: torch.Tensor) -> float:
+    """Most memory that one pass holds at a time beside images and parameters, in megabytes (10**6).
+
+    As PyTorch's allocator counts it: maps, outputs and scratch space, the same on an idle and on a busy machine.
+    """
+    if images.is_cuda:
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        network(images)
+        return (torch.cuda.max_memory_allocated() - before) / 1e6
+    network(images)  # what is allocated once and kept is no part of it
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as watched:
+        network(images)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "trace.json"
+        watched.export_chrome_trace(str(path))
+        events = json.loads(path.read_text())["traceEvents"]
+    memory = sorted((event["ts"], event["args"]["Bytes"]) for event in events if event.get("name") == "[memory]")
+    return float(np.cumsum([size for _, size in memory]).max()) / 1e6
+
+
+def _summary(times: pd.DataFrame, batch: int) -> pd.DataFrame:
+    """Medians and quartiles of the seconds of each network, a column each, over rounds, a row each."""
+    speedups = pd.DataFrame({name: times[DENSE] / times[name] for name in times})
+    columns = {"batch": batch}
+    for name, values in (("latency", 1000 * times), ("speedup", speedups)):
+        low, median, high = (values.quantile(q) for q in (0.25, 0.5, 0.75))
+        columns |= {"latency_ms" if name == "latency" else name: median, f"{name}_low": low, f"{name}_high": high}
+    return pd.DataFrame(columns)
