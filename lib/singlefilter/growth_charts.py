@@ -40,7 +40,7 @@ def statistics_by_labels(table: pd.DataFrame) -> Figure:
     for place, (name, title) in enumerate(_NAMES.items()):
         ax = fig.add_subplot(grid[1 + place // 3, place % 3])
         log_k(ax, table["labels"])
-        if name in ("n", "snr"):
+        if name in ("n", "snr", "dprime"):  # of d' the mean is large at K = 3, where two others may be almost equal
             log_y(ax, table[name])
         for layer, rows in table.sort_values("labels").groupby("layer"):
             value, low, high = (rows[f"{name}{end}"] for end in look.ENDS)
