@@ -1,6 +1,7 @@
 """The tiny run through every stage: done once, found again, forgotten, refused before any work, and accounted for."""
 
 import dataclasses
+import shutil
 
 import pandas as pd
 import pytest
@@ -163,3 +164,13 @@ def test_provenance(tiny):
     for stage in content["stages"].values():
         assert set(stage) == {"seconds", "commit", "machine", "versions"}
         assert stage["seconds"] > 0
+
+
+def test_images_that_were_removed_are_made_again(home):
+    content = {"name": "glyphs", "labels": 3, "train_per_label": 2, "test_per_label": 2}
+    run = stages.Run(profiles.from_mapping({"name": "p", "purpose": "", "minutes": 1, "data": content}, "test"))
+    folder = stages.data_folder(run)
+    assert stages.data_folder(run) == folder
+    shutil.rmtree(folder)
+    assert stages.data_folder(run) == folder
+    assert stages.all_labels(run) == ("O", "0", "Q")

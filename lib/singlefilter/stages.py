@@ -62,7 +62,10 @@ def splits(run: Run) -> dict[str, data.Split]:
 
 def data_folder(run: Run) -> Path:
     """Where the store keeps the images of the profile's data set; prepares them."""
-    return _data_folder(run.profile.data, run.profile.seed, run.data_dir)
+    asked = (run.profile.data, run.profile.seed, run.data_dir, store.runs_folder())
+    if not store.is_complete(_data_folder(*asked)):  # removed since
+        _data_folder.cache_clear()
+    return _data_folder(*asked)
 
 
 def all_labels(run: Run) -> tuple[str, ...]:
@@ -167,7 +170,7 @@ def provenance(run: Run) -> dict:
 
 
 @functools.lru_cache(maxsize=8)
-def _data_folder(config: profiles.Data, seed: int, data_dir: str | Path | None) -> Path:
+def _data_folder(config: profiles.Data, seed: int, data_dir: str | Path | None, store_: Path) -> Path:
     return data.stage(config, seed, data_dir)  # once, since a data set may have a million files to look at
 
 
