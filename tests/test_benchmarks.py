@@ -6,6 +6,7 @@ import json
 import math
 import sys
 import types
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -276,3 +277,11 @@ def test_charts_show_the_rows():
     assert strokes == [{50}, {1}]
     labels = " ".join(text.get_text() for ax in fig.axes for text in ax.get_yticklabels())
     assert "b: few, naive (scaled)" in " ".join(labels.split()) and "500 of 400 MB" in " ".join(labels.split())
+
+
+def test_a_curve_of_memory_without_any_still_draws():
+    root = Path(__file__).resolve().parents[1]
+    measured = figures.read_table(root / "figures" / "benchmarks" / "scaling.csv")
+    none = measured.assign(peak_mb=measured["peak_mb"].where(measured["over"] != "images", 0))
+    scales = [ax.get_yscale() for ax in figures.OF_A_MACHINE["scaling"](none).axes]
+    assert scales.count("linear") == 1

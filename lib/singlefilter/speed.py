@@ -58,11 +58,14 @@ def scaling(table: pd.DataFrame) -> Figure:
                 label = f"{task}: exponent {rows[f'exponent_{quantity}'].iloc[0]:.2f}"
                 rows = rows[rows[quantity] > 0].sort_values("size")
                 ax.plot(rows["size"], rows[quantity], color=colour, marker=marker, linestyle=line, label=label)
-            ax.set(xscale="log", yscale="log")
+            # Tiny cases may fit into memory that is held already: nothing above zero is left for a log axis then.
+            measured = (table.loc[table["over"] == over, quantity] > 0).any()
+            ax.set(xscale="log", yscale="log" if measured else "linear")
             ax.legend(loc="best", fontsize=7)
             ax.set_xticks(_apart(sorted(table.loc[table["over"] == over, "size"].unique())), minor=False)
             ax.minorticks_off()
-            ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            if measured:
+                ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             for axis in (ax.xaxis, ax.yaxis):
                 axis.set_major_formatter(_PLAIN)
             ax.tick_params(axis="x", labelrotation=45)
