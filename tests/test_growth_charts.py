@@ -271,7 +271,7 @@ def test_exponents_that_are_not_there_leave_a_gap():
 def test_statistics_have_a_line_for_each_cut_the_last_one_bold():
     table = tables()["statistics_by_labels"]
     panels = [ax for ax in draw("statistics_by_labels", table).axes if ax.axison]
-    assert [ax.get_yscale() for ax in panels] == ["linear", "linear", "log", "log", "linear", "linear"]
+    assert [ax.get_yscale() for ax in panels] == ["linear", "linear", "log", "log", "linear", "log"]
     for ax, name in zip(panels, ("N_c", "C_s", "n", "snr", "covered", "dprime"), strict=True):
         assert ax.get_xscale() == "log"
         assert len(ax.lines) == len(ax.collections) == len(LAYERS)
