@@ -11,7 +11,7 @@ LAYERS = range(1, 14)
 
 
 def matrices(run: stages.Run, layer: int, split: str = "train") -> torch.Tensor:
-    (point,) = [p for p in controls.flat_points(run) if p.cut.layer == layer]
+    (point,) = [p for p in stages.flat_points(run) if p.cut.layer == layer]
     return fields.field_matrices(
         stages.measurement(run, split).class_means[point.name], stages.heads(run)[0][point.name]
     )

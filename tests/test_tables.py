@@ -183,7 +183,7 @@ def test_curves_and_claims(tiny):
     assert set(claims["profile"]) == {"tiny"}
     assert {"claim", "statistic", "value", "low", "high", "n", "verdict"} <= set(claims.columns)
     assert set(claims["verdict"]) <= {"supported", "not supported", "undecided"}
-    assert claims["n"].tolist()[:3] == [50, *(2 * [sum(point.cut.filters for point in tables._flat(tiny))])]
+    assert claims["n"].tolist()[:3] == [50, *(2 * [sum(point.cut.filters for point in stages.flat_points(tiny))])]
 
 
 def test_samples_say_how_to_get_what_is_missing(tiny):

@@ -74,7 +74,7 @@ def clusters_are_real(run: stages.Run, with_untrained: bool | None = None, draws
     counted |= {PERMUTED: controls.count_variants(run, permuted), RANDOM: controls.count_variants(run, random)}
     dprime = {name: stages.measurement(of, "test").dprime for name, of in trained}
     rows = []
-    for point in controls.flat_points(run):
+    for point in stages.flat_points(run):
         by_model = {name: of[point.cut.layer] for name, of in counted.items()}
         images = {name: of[point.name].numpy() for name, of in dprime.items()}
         rows += [

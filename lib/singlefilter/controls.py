@@ -47,7 +47,7 @@ def thresholds(run: stages.Run, at: Sequence[float] | None = None) -> pd.DataFra
             for name, claim in trends.items()
             for end, value in zip(ENDS, (claim.value, claim.low, claim.high), strict=True)
         }
-        for point in flat_points(run):
+        for point in stages.flat_points(run):
             layer = statistics.layer_statistics(counts[point.cut.layer], labels, *settings)
             row = place(point) | {"threshold": threshold, "used": int(threshold == run.profile.analysis.threshold)}
             row |= {f"{name}{end}": layer[f"{name}{end}"] for name in COUNTED for end in ENDS}
@@ -76,7 +76,7 @@ def label_orders(run: stages.Run, orders: int | None = None) -> pd.DataFrame:
         return (clipped[:, order][:, :, order] for order in chosen)
 
     rows = []
-    for point, counted in zip(flat_points(run), count_variants(run, reordered).values(), strict=True):
+    for point, counted in zip(stages.flat_points(run), count_variants(run, reordered).values(), strict=True):
         number, covered, noise = (
             np.stack([table[column].to_numpy(float) for table in counted])
             for column in ("clusters", "covered", "noise")
@@ -110,7 +110,7 @@ def seeds(run: stages.Run, training_seeds: Sequence[int] | None = None) -> pd.Da
         counted = tables.statistics_by_layer(one).set_index(["layer", "split"])
         for split in one.profile.analysis.splits:
             correct = stages.measurement(one, split).correct
-            for point in flat_points(one):
+            for point in stages.flat_points(one):
                 answers, layer = correct[point.name], counted.loc[(point.cut.layer, split)]
                 interval = statistics.proportion_interval(int(answers.sum()), len(answers))
                 row = place(point) | {"split": split, "training_seed": seed}
@@ -136,7 +136,7 @@ def splits(run: stages.Run) -> pd.DataFrame:
     counts = [tables.counts(run, split) for split in ("train", "test")]
     covered = [_covered(run, split) for split in ("train", "test")]
     rows = []
-    for point in flat_points(run):
+    for point in stages.flat_points(run):
         layer = point.cut.layer
         train, test = (of[layer] for of in covered)
         common, expected = (train & test).sum(1), train.sum(1) * test.sum(1) / labels
@@ -175,7 +175,7 @@ def count_variants(run: stages.Run, variants: Variants) -> dict[int, list[pd.Dat
     """
     means, weights = stages.measurement(run).class_means, stages.heads(run)[0]
     by_layer = {}
-    for point in flat_points(run):
+    for point in stages.flat_points(run):
         rng = np.random.default_rng((run.profile.seed, point.cut.layer))
         parts = [
             [_count(clipped) for clipped in variants(matrices, rng)]
@@ -205,7 +205,7 @@ def _covered(run: stages.Run, split: str) -> dict[int, np.ndarray]:
                 for _, matrices in fields.chunks(means[point.name], weights[point.name])
             ]
         )
-        for point in flat_points(run)
+        for point in stages.flat_points(run)
     }
 
 
@@ -228,11 +228,6 @@ def ratio(above: np.ndarray | float, below: np.ndarray | float) -> np.ndarray:
     """above / below of what is not negative: infinite where only `below` is 0, NaN where both are."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.divide(above, below)
-
-
-def flat_points(run: stages.Run) -> list[heads.HeadPoint]:
-    """The flat heads of a run, the shallowest first."""
-    return [point for point in stages.points(run) if point.kind == "flat"]
 
 
 def place(point: heads.HeadPoint) -> dict[str, object]:

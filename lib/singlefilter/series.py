@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from singlefilter import clusters, data, fields, profiles, stages, statistics, store, sweeps
+from singlefilter import counting, data, profiles, stages, statistics, store, sweeps
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ def restricted(items: Sequence[Item]) -> pd.DataFrame:
     rows = []
     for item in whole:
         place = {"curve": RESTRICTED, "depth": item.depth, "width": item.width, "seed": item.seed}
-        place["layer"] = stages.points(item.run)[-1].cut.layer
+        place["layer"] = stages.flat_points(item.run)[-1].cut.layer
         for (labels, subset), accuracy in stages.restricted_accuracy(item.run, drawn).items():
             rows.append(place | {"labels": labels, "subset": subset, "accuracy": accuracy, "error": 1 - accuracy})
     return pd.DataFrame(rows)
@@ -132,7 +132,7 @@ def noise(items: Sequence[Item]) -> pd.DataFrame:
     """
     rows = []
     for item in items:
-        counted = _counted(item.run, stages.points(item.run)[-1])
+        counted = counting.counts(item.run)[stages.flat_points(item.run)[-1].cut.layer]
         place = {"depth": item.depth, "width": item.width, "filters": len(counted), "seed": item.seed}
         rows.append(counted[["filter", "noise"]].assign(**place))
     return pd.concat(rows, ignore_index=True)[["depth", "width", "filters", "seed", "filter", "noise"]]
@@ -236,10 +236,9 @@ def _stretched(recipe: profiles.Recipe, longer: float) -> profiles.Recipe:
 def _layers(run: stages.Run, labels: int) -> Iterator[dict]:
     profile = run.profile
     correct, measured = stages.measurement(run, "test").correct, stages.measurement(run)
-    for point in stages.points(run):
-        if point.kind != "flat":
-            continue
-        counted = _counted(run, point)
+    counts = counting.counts(run)
+    for point in stages.flat_points(run):
+        counted = counts[point.cut.layer]
         values, _ = statistics.resampled_quantities(counted, labels, 1, np.random.default_rng(0))
         accuracy = float(correct[point.name].double().mean())
         row = {"layer": point.cut.layer, "filters": point.cut.filters, "images": profile.part.train_per_label}
@@ -247,14 +246,3 @@ def _layers(run: stages.Run, labels: int) -> Iterator[dict]:
         row |= {name: values[name] for name in ("N_c", "C_s", "n", "snr")}
         dprime = float(np.nanmean(measured.dprime[point.name].numpy()))
         yield row | {"covered": counted["covered"].mean(), "dprime": dprime}
-
-
-def _counted(run: stages.Run, point) -> pd.DataFrame:
-    """Clusters and noise of every filter of a cut, on training images."""
-    means, weights = stages.measurement(run).class_means[point.name], stages.heads(run)[0][point.name]
-    parts = []
-    for _, matrices in fields.chunks(means, weights):
-        clipped = clusters.clip(matrices, run.profile.analysis.threshold)
-        parts.append(statistics.count_filters(clipped, clusters.find(clipped)))
-    table = pd.concat(parts, ignore_index=True)
-    return table.assign(filter=np.arange(len(table)))

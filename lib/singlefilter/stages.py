@@ -93,6 +93,11 @@ def points(run: Run) -> tuple[heads_.HeadPoint, ...]:
     return heads_.head_points(models.cut_points(model, profile.data.image_size), profile.heads)
 
 
+def flat_points(run: Run) -> list[heads_.HeadPoint]:
+    """The flat heads of the profile, those that are analysed, the shallowest first."""
+    return [point for point in points(run) if point.kind == "flat"]
+
+
 def heads(run: Run) -> tuple[dict[str, torch.Tensor], pd.DataFrame]:
     """Head weights, float32 `[out_label, filters, positions]` by the head's name, and their training curves."""
     folder = _heads_folder(run)
@@ -117,7 +122,7 @@ def restricted_accuracy(run: Run, subsets: Mapping[tuple[int, int], Sequence[int
     config = _configs(run)["heads"] | {"subsets": {str(key): list(labels) for key, labels in subsets.items()}}
 
     def build(work: Path) -> None:
-        point = [point for point in points(run) if point.kind == "flat"][-1]
+        point = flat_points(run)[-1]
         split = splits(run)["test"]
         logits = heads_.logits(network(run)[0], point, heads(run)[0][point.name], split)
         accuracies = {}

@@ -6,7 +6,6 @@ One row per observation; every table ends with where it comes from: profile, dat
 from __future__ import annotations
 
 import dataclasses
-import functools
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from singlefilter import claims as rules
-from singlefilter import clusters, data, fields, figures, growth, heads, models, series, stages, statistics, store
+from singlefilter import clusters, data, fields, figures, growth, models, series, stages, statistics, store
+from singlefilter.counting import counts
 
 IMAGES = 8  # in a row of a picture
 
@@ -75,27 +75,12 @@ def accuracy_by_layer(run: stages.Run) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-@functools.lru_cache(maxsize=4)
-def counts(run: stages.Run, split: str = "train") -> dict[int, pd.DataFrame]:
-    """Clusters and noise of every filter (`statistics.count_filters`), by layer, from the flat heads."""
-    measured, weights = stages.measurement(run, split), stages.heads(run)[0]
-    by_layer = {}
-    for point in _flat(run):
-        parts = []
-        for _, matrices in fields.chunks(measured.class_means[point.name], weights[point.name]):
-            clipped = clusters.clip(matrices, run.profile.analysis.threshold)
-            parts.append(statistics.count_filters(clipped, clusters.find(clipped)))
-        table = pd.concat(parts, ignore_index=True)
-        by_layer[point.cut.layer] = table.assign(filter=np.arange(len(table)))
-    return by_layer
-
-
 def statistics_by_layer(run: stages.Run) -> pd.DataFrame:
     """N_c, C_s, n, S, X, SNR and d' of every layer on every measured split, each with its interval."""
     rows = []
     for split in run.profile.analysis.splits:
         measured, labels = stages.measurement(run, split), len(stages.splits(run)[split].names)
-        points = _flat(run)
+        points = stages.flat_points(run)
         dprime = np.stack([measured.dprime[point.name].numpy() for point in points], axis=1)
         resamples, seed = run.profile.analysis.resamples, run.profile.seed
         intervals = np.stack(statistics.mean_interval(dprime, resamples, seed), axis=1)
@@ -129,7 +114,7 @@ def one_filter(run: stages.Run, layers: tuple[int, ...] = (), filter_: int | Non
     chosen = layers or _early_middle_last(run)
     measured, weights = stages.measurement(run), stages.heads(run)[0]
     names = np.array(stages.splits(run)["train"].names)
-    by_layer = {point.cut.layer: point for point in _flat(run)}
+    by_layer = {point.cut.layer: point for point in stages.flat_points(run)}
     tables = []
     for layer in chosen:
         if layer not in by_layer:
@@ -163,7 +148,7 @@ def cluster_images(run: stages.Run, layer: int | None = None, filter_: int | Non
 
 def layer_claims(run: stages.Run) -> pd.DataFrame:
     """Claims C1 to C3, about the layers of the profile's own network, by the rules of `singlefilter.claims`."""
-    points, correct = _flat(run), stages.measurement(run, "test").correct
+    points, correct = stages.flat_points(run), stages.measurement(run, "test").correct
     answers = np.stack([correct[point.name].numpy() for point in points], axis=1)
     labels = len(stages.splits(run)["train"].names)
     settings = (run.profile.analysis.resamples, run.profile.seed)
@@ -229,13 +214,9 @@ def _elements(matrix: np.ndarray, names: np.ndarray, threshold: float) -> pd.Dat
     return pd.DataFrame(columns)
 
 
-def _flat(run: stages.Run) -> list[heads.HeadPoint]:
-    return [point for point in stages.points(run) if point.kind == "flat"]
-
-
 def _early_middle_last(run: stages.Run) -> tuple[int, ...]:
     """Three layers that show the depth: the first and the last before which the map shrinks, and one between."""
-    points = _flat(run)
+    points = stages.flat_points(run)
     shrinks = [
         here.cut.layer
         for before, here in zip(points[:-1], points[1:], strict=True)

@@ -12,7 +12,7 @@ from singlefilter import clusters, fields, heads, profiles, stages
 
 def flat_points(run: stages.Run) -> dict[int, heads.HeadPoint]:
     """The flat heads of a run by the layer that they sit on, the shallowest first."""
-    return {point.cut.layer: point for point in stages.points(run) if point.kind == "flat"}
+    return {point.cut.layer: point for point in stages.flat_points(run)}
 
 
 def points_of(run: stages.Run, layers: tuple[int, ...], key: str) -> list[heads.HeadPoint]:
