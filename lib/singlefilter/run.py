@@ -26,8 +26,10 @@ from singlefilter import (
     stages,
     store,
     sweeps,
+    tasks,
     training,
 )
+from singlefilter.pruning import study
 
 EXIT_PAUSED = 75  # EX_TEMPFAIL: not a failure, run it again
 
@@ -84,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
 
     everything = command("all", _all, "run every notebook of a profile, with the stages they need, to every figure")
     run = command("run", _run, "run the stages of a profile without notebooks; what is there is reused")
-    sweep = command("sweep", _sweep, "train every network that the notebooks of some profiles need, in parallel")
+    sweep = command("sweep", _sweep, "train, prune and retrain what the notebooks of some profiles need, in parallel")
     draw = command("figures", _figures, "draw every figure of a profile again from its saved table alone")
     command("check", _check, "check that the packages fit together")
 
@@ -115,7 +117,7 @@ def _all(options: argparse.Namespace) -> int:
     if options.fresh:
         _forget(run)
     if options.only is None:  # side by side, which is faster than each when its notebook comes to it
-        print(sweeps.complete(list(dict.fromkeys(networks(run)))), flush=True)
+        _complete([run])
     for notebook in chosen:
         execute(notebook, options.profile, profile.name, options.data_dir)
     _name_figures(profile.name)
@@ -140,9 +142,16 @@ def _sweep(options: argparse.Namespace) -> int:
     if options.jobs is not None and options.jobs < 1:
         raise UsageError(f"--jobs: at least 1 is needed, {options.jobs} given")
     named = [stages.Run(profiles.load(name), options.data_dir) for name in options.profiles]
-    runs = dict.fromkeys(network for run in named for network in networks(run))
-    print(sweeps.complete(list(runs), options.jobs, scheduler=options.dask))
+    _complete(named, options.jobs, options.dask)
     return 0
+
+
+def _complete(runs: list[stages.Run], jobs: int | None = None, scheduler: str | None = None) -> None:
+    """Train every network that the notebooks of some profiles need, and then retrain what is pruned of them."""
+    for items_of in (networks, retrained):  # what is pruned has to be trained
+        items = dict.fromkeys(item for run in runs for item in items_of(run))
+        if items:
+            print(sweeps.complete(list(items), jobs, scheduler=scheduler), flush=True)
 
 
 def _figures(options: argparse.Namespace) -> int:
@@ -180,7 +189,13 @@ def networks(run: stages.Run) -> list[stages.Run]:
     untrained = [chance.untrained(run)] if run.profile.controls.untrained else []
     items = series.by_labels(run) if run.profile.by_labels else []
     items += series.by_width(run) if run.profile.by_width else []
-    return [run, *seeds, *untrained, *(item.run for item in items)]
+    pruned = study.seeded(run) if run.profile.afcc else []
+    return [run, *seeds, *untrained, *pruned, *(item.run for item in items)]
+
+
+def retrained(run: stages.Run) -> list[tasks.Task]:
+    """Everything that is pruned and retrained of the networks of a profile."""
+    return study.tasks(run) if run.profile.afcc else []
 
 
 def execute(notebook: Path, profile: str, name: str, data_dir: Path | None) -> Path:

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from singlefilter import claims as rules
 from singlefilter import clusters, data, fields, figures, growth, models, series, stages, statistics, store
 from singlefilter.counting import counts
+from singlefilter.pruning import study
 
 IMAGES = 8  # in a row of a picture
 
@@ -163,18 +164,23 @@ def layer_claims(run: stages.Run) -> pd.DataFrame:
 def claims(run: stages.Run) -> pd.DataFrame:
     """Every claim that the profile has networks for, with statistic, interval and verdict.
 
-    `layer_claims`, and the claims about growth (`growth.claims`).
+    `layer_claims`, the claims about growth (`growth.claims`) and about pruning (`pruning.study.decided`).
     """
-    own, of_growth = _marked(run, layer_claims(run)), growth.claims(run)
-    return own if of_growth.empty else pd.concat([own, _marked(run, of_growth)], ignore_index=True)
+    decided = [layer_claims(run), growth.claims(run)] + ([study.decided(run)] if run.profile.afcc else [])
+    found = pd.concat([_marked(run, table) for table in decided if not table.empty], ignore_index=True)
+    return _in_order(found)
 
 
 def claims_of_all_profiles() -> pd.DataFrame:
     """The claims of every profile whose results are in the project, one row per claim and profile."""
     found = sorted((store.project_root() / "figures").glob("*/claims.csv"))
-    return pd.concat([figures.read_table(path) for path in found], ignore_index=True).sort_values(
-        "claim", kind="stable"
-    )
+    return _in_order(pd.concat([figures.read_table(path) for path in found], ignore_index=True))
+
+
+def _in_order(of_claims: pd.DataFrame) -> pd.DataFrame:
+    """Rows by the number of their claim: C9 comes before C10."""
+    number = of_claims["claim"].str.removeprefix("C").astype(int)
+    return of_claims.loc[number.sort_values(kind="stable").index].reset_index(drop=True)
 
 
 def _marked(run: stages.Run, table: pd.DataFrame) -> pd.DataFrame:
