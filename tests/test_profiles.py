@@ -19,7 +19,7 @@ def load(tmp_path, text: str) -> profiles.Profile:
 
 
 def test_the_shipped_profiles():
-    assert profiles.available() == ("glyphs-1000", "laptop", "paper", "quick")
+    assert profiles.available() == ("glyphs-1000", "laptop", "laptop-d64", "paper", "quick")
     for name in profiles.available():
         profile = profiles.load(name)
         assert profile.name == name

@@ -66,7 +66,7 @@ def test_claims_follow_from_the_committed_tables():
         assert claims.loc[claim, "value"] == pytest.approx(sum(pairs) / len(pairs))
 
 
-def test_every_profile_is_in_the_table_of_profiles(profile_names=("quick", "laptop", "glyphs-1000", "paper")):
+def test_every_profile_is_in_the_table_of_profiles(profile_names=("quick", "laptop", "laptop-d64", "glyphs-1000", "paper")):
     header = next(line for line in README.splitlines() if line.startswith("| | quick (default)"))
     for name in profile_names:
         assert name in header
