@@ -171,7 +171,7 @@ def test_not_a_text_file(tmp_path):
 def test_no_such_profile(tmp_path):
     with pytest.raises(
         profiles.ProfileError,
-        match=r"no profile named 'quik': there are .*, laptop, paper, quick.*did you mean quick",
+        match=r"no profile named 'quik': there are .*, laptop, laptop-d64, paper, quick.*did you mean quick",
     ):
         profiles.load("quik")
     with pytest.raises(profiles.ProfileError, match=r"away.yaml: cannot be read \(No such file"):
