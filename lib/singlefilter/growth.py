@@ -11,6 +11,7 @@ import functools
 
 import pandas as pd
 
+from singlefilter import claims as claims_
 from singlefilter import data, figures, growth_claims, laws, profiles, series, stages, statistics, store
 
 QUANTITIES = ("accuracy", "N_c", "C_s", "n", "snr", "covered", "dprime")
@@ -162,7 +163,8 @@ def claims(run: stages.Run) -> pd.DataFrame:
     """The claims about growth that the profile has networks for, by the rules of `growth_claims`.
 
     C5 gathers the profile's own networks and those whose table other profiles left in `figures/`, so that together
-    they may reach from 3 to 1,000 labels.
+    they may reach from 3 to 1,000 labels.  A claim about networks one of which answers no better than chance is
+    undecided, whatever its statistic.
     """
     settings = (run.profile.analysis.resamples, run.profile.seed)
     tables = []
@@ -174,18 +176,29 @@ def claims(run: stages.Run) -> pd.DataFrame:
         ]
         if len(run.profile.by_labels.depths) > 1:  # a shallow network, to hold the deep one against
             decided.append(growth_claims.claim_c8(of_curves[0], of_curves[-1], *settings))
-        tables.append(_of_small_networks(run, pd.DataFrame(map(dataclasses.asdict, decided))))
+        main = [item for item in series.by_labels(run) if item.curve == series.PER_LABEL]
+        tables.append(_of_small_networks(run, _if_learned(decided, main)))
         gathered = _gathered(run)
         one_by_one = gathered.drop(columns="seed").rename(columns={"seed_of_network": "seed"})
         c5 = growth_claims.claim_c5(one_by_one, *settings)
         where = {name: "; ".join(gathered[name].unique()) for name in ("title", "network")}
-        row = _of_small_networks(run, pd.DataFrame([dataclasses.asdict(c5)]))
+        deep = [item for item in main if item.depth == run.profile.by_labels.depths[0]]
+        row = _of_small_networks(run, _if_learned([c5], deep))
         tables.append(row.assign(data=where["title"], network=where["network"]))
     if run.profile.by_width is not None:
         noise_by_width(run)  # trained in parallel
         c9 = growth_claims.claim_c9(series.noise(series.by_width(run)), *settings)
-        tables.append(_of_widths(run, pd.DataFrame([dataclasses.asdict(c9)])))
+        tables.append(_of_widths(run, _if_learned([c9], series.by_width(run))))
     return pd.concat(tables, ignore_index=True).sort_values("claim", kind="stable") if tables else pd.DataFrame()
+
+
+def _if_learned(decided: list[claims_.Claim], items: list[series.Item]) -> pd.DataFrame:
+    """Claims about some networks, a row each; undecided, and why, where a network is at chance."""
+    table = pd.DataFrame(map(dataclasses.asdict, decided))
+    if idle := series.at_chance(items):
+        table["statistic"] += f"; {len(idle)} of {len(items)} networks at chance"
+        table["verdict"] = "undecided"
+    return table
 
 
 def _first(run: stages.Run) -> pd.DataFrame:

@@ -103,6 +103,18 @@ def observations(items: Sequence[Item]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def at_chance(items: Sequence[Item]) -> list[str]:
+    """Names of the networks whose last flat head answers no better than chance: the 95 % interval of its accuracy on
+    test images reaches down to 1/K.  What is measured of them says nothing about learning."""
+    found = []
+    for run, labels in dict.fromkeys((item.run, item.labels) for item in items):
+        right = stages.measurement(run, "test").correct[stages.flat_points(run)[-1].name]
+        _, low, _ = statistics.proportion_interval(int(right.sum()), len(right))
+        if low <= 1 / labels:
+            found.append(run.profile.name)
+    return found
+
+
 def restricted(items: Sequence[Item]) -> pd.DataFrame:
     """The control of `by_labels`: networks trained on all labels, their answers restricted to each subset.
 
