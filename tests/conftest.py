@@ -41,7 +41,7 @@ by_width:
 CACHED = (  # what the library remembers within one process
     *(stages.splits, stages._configs, stages._data_folder),
     *(tables.counts, growth.networks_by_labels, growth.restricted_by_labels),
-    *(filters.clusters_at, designs._multiply_adds, study._ensure, study._observed),
+    *(filters.clusters_at, designs._multiply_adds, study._ensure, study.observed),
 )
 
 

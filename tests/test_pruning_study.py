@@ -64,7 +64,7 @@ def run(tmp_path_factory):
         made = run_of()
         study.complete(made)
         yield made
-    for cached in (filters.clusters_at, study._ensure, study._observed):
+    for cached in (filters.clusters_at, study._ensure, study.observed):
         cached.cache_clear()
 
 

@@ -27,6 +27,7 @@ TEXT = frozenset(
     + ("benchmark", "case", "way", "machine", "task", "over")
     + ("model", "quantity")
     + ("series", "shows", "law")
+    + ("method", "moment", "design")
 )
 COMMON = ("profile", "data", "network", "seed")
 CAPTION = ("data", "network", "profile", "seed")  # in the order of reading

@@ -18,7 +18,9 @@ from singlefilter.control_charts import label_orders, seeds, splits, thresholds
 from singlefilter.drawing import TEXT, TableError, decode_png, encode_png, require, style
 from singlefilter.error_charts import error_by_labels, laws_of_error
 from singlefilter.growth_charts import noise_by_width, statistics_by_labels, trends_by_labels
+from singlefilter.pareto_charts import smaller_networks
 from singlefilter.pictures import cluster_images, one_filter, samples
+from singlefilter.pruning_charts import masked_convolutions, masked_heads, masked_heads_by_width, truncation
 from singlefilter.speed import benchmarks, scaling
 
 __all__ = ["FIGURES", "TableError", "decode_png", "encode_png", "publish", "read_table", "redraw"]
@@ -40,6 +42,11 @@ FIGURES: dict[str, Callable[[pd.DataFrame], Figure]] = {
     "statistics_by_labels": statistics_by_labels,
     "trends_by_labels": trends_by_labels,
     "noise_by_width": noise_by_width,
+    "masked_heads": masked_heads,
+    "masked_heads_by_width": masked_heads_by_width,
+    "masked_convolutions": masked_convolutions,
+    "truncation": truncation,
+    "smaller_networks": smaller_networks,
     "claims": claims,
 }
 OF_A_MACHINE = {"benchmarks": benchmarks, "scaling": scaling}  # these belong to no profile

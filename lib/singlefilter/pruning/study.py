@@ -53,15 +53,23 @@ def complete(run: stages.Run, jobs: int | None = None, scheduler: str | None = N
     return sweeps.complete(tasks(run), jobs, scheduler=scheduler)
 
 
+@functools.lru_cache(maxsize=8)
+def observed(run: stages.Run, of_seed: Callable[[stages.Run], Observed]) -> Observed:
+    """The `observations` of one of the studies from all seeds: one table, and the right answers of each row."""
+    _ensure(run)
+    parts = [of_seed(one) for one in seeded(run)]
+    return pd.concat([table for table, _ in parts], ignore_index=True), [each for _, right in parts for each in right]
+
+
 def heads(run: stages.Run) -> pd.DataFrame:
     """Accuracy of masked heads, a row a seed, cut, method, threshold and moment: `head_study.observations`."""
-    return _observed(run, head_study.observations)[0]
+    return observed(run, head_study.observations)[0]
 
 
 def convolutions(run: stages.Run) -> pd.DataFrame:
     """Accuracy under masked convolutions, a row a seed, chain, method, overlap and moment:
     `convolution_study.observations`."""
-    return _observed(run, convolution_study.observations)[0]
+    return observed(run, convolution_study.observations)[0]
 
 
 def truncated(run: stages.Run) -> pd.DataFrame:
@@ -72,7 +80,7 @@ def truncated(run: stages.Run) -> pd.DataFrame:
 
 def networks(run: stages.Run) -> pd.DataFrame:
     """Accuracy and size of smaller networks, a row a seed, design and moment: `network_study.observations`."""
-    return _observed(run, network_study.observations)[0]
+    return observed(run, network_study.observations)[0]
 
 
 def latencies(run: stages.Run) -> pd.DataFrame:
@@ -92,7 +100,7 @@ def pareto(run: stages.Run) -> pd.DataFrame:
     front_latency and front_parameters, 1 where no other network is at least as accurate and as fast at batch 1 (as
     small), and better in one of the two.
     """
-    table, right = _observed(run, network_study.observations)
+    table, right = observed(run, network_study.observations)
     settings = (run.profile.analysis.resamples, run.profile.seed)
     dense = _answers(table, right, design=designs.DENSE, moment=AFTER)
     measured = latencies(run).pivot(index="design", columns="batch").drop(columns=["seed"])
@@ -124,14 +132,14 @@ def decided(run: stages.Run) -> pd.DataFrame:
     """Claims C7, C10 and C11 by the rules of `pruning.claims`: claim, statement, statistic, value, low, high, n,
     verdict, bar."""
     settings = (run.profile.analysis.resamples, run.profile.seed)
-    table, right = _observed(run, head_study.observations)
+    table, right = observed(run, head_study.observations)
     last = {"layer": table["layer"].max()}
     dense = [_answers(table, right, **last, method=head_study.DENSE, moment=moment) for moment in (BEFORE, AFTER)]
     main = last | {"method": head_study.AFCC, "threshold": run.profile.analysis.threshold, "moment": AFTER}
     kept = table.loc[_where(table, main), "kept_fraction"].to_numpy()
     found = [claims.claim_c7(dense, _answers(table, right, **main), kept, *settings)]
 
-    table, right = _observed(run, convolution_study.observations)
+    table, right = observed(run, convolution_study.observations)
     by_method = {}
     for method in (convolution_study.AFCC, convolution_study.RANDOM):
         rows = {"method": method, "overlap": 1, "moment": AFTER}
@@ -142,7 +150,7 @@ def decided(run: stages.Run) -> pd.DataFrame:
         }
     found.append(claims.claim_c10(*by_method.values(), *settings))
 
-    table, right = _observed(run, network_study.observations)
+    table, right = observed(run, network_study.observations)
     dense = [_answers(table, right, design=designs.DENSE, moment=moment) for moment in (BEFORE, AFTER)]
     after = table[(table["moment"] == AFTER) & (table["ours"] == 1)]
     candidates = {design: _answers(table, right, design=design, moment=AFTER) for design in after["design"].unique()}
@@ -156,14 +164,6 @@ def decided(run: stages.Run) -> pd.DataFrame:
 def _ensure(run: stages.Run) -> None:
     """Everything is done, once asked for in parallel; what is lost later is done again one by one."""
     complete(run)
-
-
-@functools.lru_cache(maxsize=8)
-def _observed(run: stages.Run, of_seed: Callable[[stages.Run], Observed]) -> Observed:
-    """The observations of all seeds, one table, and the right answers of each row."""
-    _ensure(run)
-    parts = [of_seed(one) for one in seeded(run)]
-    return pd.concat([table for table, _ in parts], ignore_index=True), [each for _, right in parts for each in right]
 
 
 def _where(table: pd.DataFrame, values: dict) -> np.ndarray:
