@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from test_control_charts import control_tables
 from test_growth_charts import tables as growth_tables
+from test_pruning_charts import tables as pruning_tables
 
 from singlefilter import figures
 
@@ -148,7 +149,7 @@ def tables(common: dict, layers: int = 5, labels: int = 20) -> dict[str, pd.Data
         "statistics_by_layer": statistics_table(layers),
         "claims": claims_table(),
     }
-    made |= control_tables(layers) | growth_tables()
+    made |= control_tables(layers) | growth_tables() | pruning_tables()
     return {"samples": samples_table()} | {name: table.assign(**common) for name, table in made.items()}
 
 
