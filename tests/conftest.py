@@ -35,6 +35,16 @@ by_width:
   depths: [11, 8]
   training: *short
   heads: *short_heads
+afcc:
+  thresholds: [0.2]
+  first_layers: [12]
+  overlaps: [1]
+  truncations: [7]
+  scores: [covered]
+  budgets: [0.5]
+  groups: [2]
+  hubs: 2
+  rounds: 1
 """
 
 

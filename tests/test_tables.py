@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from singlefilter import chance, controls, data, figures, growth, heads, stages, tables
+from singlefilter.pruning import study, summaries
 
 LAYERS = range(1, 14)
 ENDS = ("", "_low", "_high")
@@ -29,6 +30,11 @@ TABLES = {
     "statistics_by_labels": growth.statistics_by_labels,
     "trends_by_labels": growth.trends_by_labels,
     "noise_by_width": growth.noise_by_width,
+    "masked_heads": summaries.masked_heads,
+    "masked_heads_by_width": summaries.masked_heads_by_width,
+    "masked_convolutions": summaries.masked_convolutions,
+    "truncation": summaries.truncated,
+    "smaller_networks": study.pareto,
 }
 
 
