@@ -164,8 +164,8 @@ def truncation(table: pd.DataFrame) -> Figure:
         for ax in (above, below):
             ax.axvline(row.layer, color=look.GREEN, linewidth=7, alpha=0.35 * row.levels_off / row.seeds, zorder=0)
         share = f"{row.levels_off:.0f} of {row.seeds:.0f}"
-        at = {"xy": (row.layer, 0), "xytext": (0, 4), "xycoords": above.get_xaxis_transform()}
-        above.annotate(share, **at, textcoords="offset points", ha="center", fontsize=7.5)
+        at = {"xy": (row.layer, 1), "xytext": (0, -3), "xycoords": above.get_xaxis_transform()}
+        above.annotate(share, **at, textcoords="offset points", ha="center", va="top", fontsize=7.5)
     above.plot([], [], color=look.GREEN, linewidth=7, alpha=0.35, label="levels off (of seeds)")
     for name, label, colour, marker, line in (
         ("multiply_adds_part", "multiply-adds", look.PURPLE, "^", "-"),
@@ -176,13 +176,13 @@ def truncation(table: pd.DataFrame) -> Figure:
     shared.panel(above, table, "accuracy on test images, %")
     shared.panel(below, table, "of the network that ends at the last cut, %")
     shared.axis_of(below, 100 * table, ["parameters_part", "multiply_adds_part"])
-    above.set_ylim(0, None)
+    above.set_ylim(0, 1.08 * above.get_ylim()[1])  # room for the numbers of seeds
     below.set_xlabel("layer after which the network ends")
     for ax in (above, below):
-        ax.legend(loc="best")
+        ax.legend(loc="lower right")
     note = (
         f"n = {seeds_and_images(table)}. Band and bars: {_INTERVALS}. Green: the first layer within "
-        f"{100 * table['within'].iloc[0]:g} points of the best; below, at how many seeds."
+        f"{100 * table['within'].iloc[0]:g} points of the best, and at how many seeds it is this one."
     )
     return look.finish(fig, table, "Where a network may end", note, look.banner_for(table))
 
