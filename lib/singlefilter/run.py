@@ -29,7 +29,7 @@ from singlefilter import (
     tasks,
     training,
 )
-from singlefilter.pruning import study
+from singlefilter.pruning import study, summaries
 
 EXIT_PAUSED = 75  # EX_TEMPFAIL: not a failure, run it again
 
@@ -195,7 +195,7 @@ def networks(run: stages.Run) -> list[stages.Run]:
 
 def retrained(run: stages.Run) -> list[tasks.Task]:
     """Everything that is pruned and retrained of the networks of a profile."""
-    return study.tasks(run) if run.profile.afcc else []
+    return [*study.tasks(run), *summaries.width_tasks(run)] if run.profile.afcc else []
 
 
 def execute(notebook: Path, profile: str, name: str, data_dir: Path | None) -> Path:

@@ -96,7 +96,7 @@ def pareto(run: stages.Run) -> pd.DataFrame:
     Columns: design, method, ours, moment; accuracy, the mean over seeds, with low and high from `claims.paired`;
     difference to the dense network retrained alike, with its _low and _high; parameters and multiply_adds (means
     over seeds), parameters_part, file_bytes; latency_ms, latency_low, latency_high and speedup for both batches, as
-    latency_ms_1, ..., latency_ms_100, ...; peak_mb_1, peak_mb_100; threads, machine, seeds, images;
+    latency_ms_1, ..., latency_ms_100, ...; peak_mb_1, peak_mb_100; threads, machine, seeds, images, seed (all);
     front_latency and front_parameters, 1 where no other network is at least as accurate and as fast at batch 1 (as
     small), and better in one of the two.
     """
@@ -122,7 +122,7 @@ def pareto(run: stages.Run) -> pd.DataFrame:
             row |= {f"{name}_{batch}": measured.loc[design, (name, batch)] for name in names}
         row |= {name: measured.loc[design, (name, 1)] for name in ("threads", "machine")}
         rows.append(row | {"seeds": len(answers), "images": answers.shape[1]})
-    found = pd.DataFrame(rows)
+    found = pd.DataFrame(rows).assign(seed=_seeds(run))
     for name, column in (("front_latency", "latency_ms_1"), ("front_parameters", "parameters")):
         found[name] = _on_front(found["accuracy"].to_numpy(), found[column].to_numpy()).astype(int)
     return found
@@ -130,7 +130,7 @@ def pareto(run: stages.Run) -> pd.DataFrame:
 
 def decided(run: stages.Run) -> pd.DataFrame:
     """Claims C7, C10 and C11 by the rules of `pruning.claims`: claim, statement, statistic, value, low, high, n,
-    verdict, bar."""
+    verdict, bar, seed."""
     settings = (run.profile.analysis.resamples, run.profile.seed)
     table, right = observed(run, head_study.observations)
     last = {"layer": table["layer"].max()}
@@ -157,13 +157,17 @@ def decided(run: stages.Run) -> pd.DataFrame:
     at_one = latencies(run).query("batch == 1").set_index("design")["speedup_low"]
     parameters = after.groupby("design")["kept_fraction"].max()
     found.append(claims.claim_c11(dense, candidates, at_one, parameters, *settings))
-    return pd.DataFrame(map(dataclasses.asdict, found))
+    return pd.DataFrame(map(dataclasses.asdict, found)).assign(seed=_seeds(run))
 
 
 @functools.lru_cache(maxsize=4)
 def _ensure(run: stages.Run) -> None:
     """Everything is done, once asked for in parallel; what is lost later is done again one by one."""
     complete(run)
+
+
+def _seeds(run: stages.Run) -> str:
+    return ", ".join(map(str, run.profile.afcc.seeds))
 
 
 def _where(table: pd.DataFrame, values: dict) -> np.ndarray:
