@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -100,6 +101,7 @@ def peak_megabytes(network: nn.Module, images: torch.Tensor) -> float:
         before = torch.cuda.memory_allocated()
         network(images)
         return (torch.cuda.max_memory_allocated() - before) / 1e6
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler's remarks on itself
     network(images)  # what is allocated once and kept is no part of it
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as watched:
         network(images)
