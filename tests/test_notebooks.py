@@ -26,7 +26,7 @@ def source(cell: dict) -> str:
 
 
 def test_the_notebooks_are_there():
-    assert [path.name[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05", "06", "07", "10"]
+    assert [path.name[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05", "06", "07", "08", "10"]
 
 
 @EACH

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import tempfile
 from collections.abc import Mapping
@@ -14,7 +15,6 @@ import torch
 from torch import nn
 from torch.fx.experimental.optimization import fuse
 from torch.profiler import ProfilerActivity, profile
-from torch.utils.benchmark import Timer
 
 from singlefilter import progress, stages, store, training
 from singlefilter.pruning import network_study
@@ -65,6 +65,9 @@ def measured(networks: Mapping[str, nn.Module], side: int, rounds: int) -> pd.Da
 
     What slows the machine down slows all of them.  Columns as `observations`, without seed and machine.
     """
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # that it finds no compiler for GPUs
+    from torch.utils.benchmark import Timer
+
     on = training.device()
     ready = {
         name: fuse(network.eval()).to(on, memory_format=torch.channels_last) for name, network in networks.items()
