@@ -14,7 +14,7 @@ import logging
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -257,12 +257,21 @@ def augment(
 
 
 def batches(
-    split: Split, batch: int, *, seed: int, epoch: int, shift: int = 0, flip: bool = False
+    split: Split,
+    batch: int,
+    *,
+    seed: int,
+    epoch: int,
+    shift: int = 0,
+    flip: bool = False,
+    share: Callable[[int], slice] = slice,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """One epoch in random order: float32 images in [-1, 1] `[batch, channel, height, width]` and labels int64.
 
     Everything random is drawn beforehand from (seed, epoch) on the CPU, so an epoch is the same on every device and
     after a resume.  A last batch of a single image is left out: batch norm cannot train on it.
+
+    share: which places of a batch of so many images are wanted, by default all.
     """
     check_batch(batch)
     count, device = len(split), split.images.device
@@ -272,10 +281,12 @@ def batches(
     mirror = torch.rand(count, generator=generator) < (0.5 if flip else 0.0)
     order, down, right, mirror = (tensor.to(device) for tensor in (order, down, right, mirror))
     for start in range(0, count - 1 if count > 1 else 1, batch):
-        chosen = order[start : start + batch]
+        places = range(start, min(start + batch, count))
+        places = places[share(len(places))]
+        part = slice(places.start, places.stop)
+        chosen = order[part]
         images = split.images[chosen]
         if shift or flip:
-            part = slice(start, start + batch)
             images = augment(images, down[part], right[part], mirror[part], shift)
         yield to_input(images), split.labels[chosen]
 

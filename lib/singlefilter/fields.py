@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from singlefilter import data, heads, models, statistics, training
+from singlefilter import data, distributed, heads, models, statistics, training
 
 Array = TypeVar("Array", np.ndarray, torch.Tensor)
 
@@ -82,7 +82,8 @@ def measure(
     """Measure all heads in one pass over un-augmented images; the network is left as it was found.
 
     weights: float32 `[out_label, filters, positions]` by the head's name.  Sums are kept in float32 on the images'
-    device, in full precision whatever the network computes in.  Raises `ValueError` for an empty batch or a label
+    device, in full precision whatever the network computes in; several ranks each take their share of the images, and
+    all of them return the whole.  Raises `ValueError` for an empty batch or a label
     without images, `NotFinite` for NaN or infinity in weights or maps.  Source: section 3.
     """
     data.check_batch(batch)
@@ -94,13 +95,12 @@ def measure(
         _require_finite(point, "head weights", weights[point.name])
     kernels = [_kernel(point, weights[point.name], on) for point in points]
     sums = [torch.zeros(labels, point.fan_in, device=on) for point in points]
-    correct = torch.empty(len(points), len(split), dtype=torch.bool, device=on)
-    dprime = torch.empty(len(points), len(split), device=on)
+    correct = torch.zeros(len(points), len(split), dtype=torch.uint8, device=on)
+    dprime = torch.zeros(len(points), len(split), device=on)
     with models.capture(model, [point.cut.module for point in points]) as maps, ExitStack() as stack:
         if on.type == "cpu":  # in half precision, on a GPU, folded weights would round to other maps
             stack.enter_context(models.folded(model))
-        for start in range(0, len(split), batch):
-            part = slice(start, start + batch)
+        for part in distributed.share_in_batches(len(split), batch):
             truth = split.labels[part]
             with training.autocast(on):
                 model(data.to_input(split.images[part]).contiguous(memory_format=torch.channels_last))
@@ -112,13 +112,15 @@ def measure(
             correct[:, part] = logits.argmax(2) == truth
             snr = statistics.dprime_unchecked(logits.flatten(0, 1), truth.repeat(len(points)))
             dprime[:, part] = snr.view(len(points), -1)
+    for partial in (*sums, correct, dprime):  # an image is one rank's, and nothing at the others
+        distributed.all_sum(partial)
     means = {
         point.name: (total / counts[:, None]).view(labels, point.positions, -1).transpose(1, 2).contiguous().cpu()
         for point, total in zip(points, sums, strict=True)
     }
     for point in points:
         _require_finite(point, "class means", means[point.name])
-    return Measurement(means, _by_head(points, correct), _by_head(points, dprime))
+    return Measurement(means, _by_head(points, correct.bool()), _by_head(points, dprime))
 
 
 def _kernel(point: heads.HeadPoint, weights: torch.Tensor, on: torch.device) -> torch.Tensor:

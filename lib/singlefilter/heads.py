@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from singlefilter import data, models, profiles, training
+from singlefilter import data, distributed, models, profiles, training
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ def fit(
             with torch.enable_grad():
                 logits = [feature @ weight.T for feature, weight in zip(features, in_order, strict=True)]
                 losses = torch.stack([functional.cross_entropy(item, labels) for item in logits])
-                losses.sum().backward()
+                distributed.weighted(losses.sum(), len(labels)).backward()
             correct = torch.stack([(item.argmax(1) == labels).sum() for item in logits])
             return losses.detach(), correct
 
@@ -177,9 +177,9 @@ def _batches(
     seed: int,
 ) -> Batches:
     """Features of each head `[batch, fan_in]` and labels, by epoch: from the trunk anew, or kept ones drawn again."""
-    images_of = training.augmented(train, recipe, seed)
 
-    def from_trunk(epoch: int) -> Iterator[tuple[list[torch.Tensor], torch.Tensor]]:
+    def from_trunk(epoch: int, share: Callable[[int], slice] = distributed.share) -> Iterator:
+        images_of = training.augmented(train, recipe, seed, share)
         return ((trunk(images), labels) for images, labels in images_of(epoch))
 
     if not recipe.views:
@@ -191,13 +191,15 @@ def _batches(
             "computed anew in every epoch instead", recipe.views, needed / 2**30, recipe.views_gib,
         )  # fmt: skip
         return from_trunk
-    kept = [_keep(from_trunk(view), points, len(train)) for view in range(recipe.views)]
+    # whole on every rank, since a later batch may draw any image
+    kept = [_keep(from_trunk(view, slice), points, len(train)) for view in range(recipe.views)]
 
     def from_kept(epoch: int) -> Iterator[tuple[list[torch.Tensor], torch.Tensor]]:
         features, labels = kept[epoch % recipe.views]
         generator = torch.Generator().manual_seed(data.mix(seed, epoch))
         for chosen in torch.randperm(len(labels), generator=generator).to(labels.device).split(recipe.batch):
-            yield [feature[chosen] for feature in features], labels[chosen]
+            own = chosen[distributed.share(len(chosen))]
+            yield [feature[own] for feature in features], labels[own]
 
     return from_kept
 

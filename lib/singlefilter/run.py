@@ -17,6 +17,7 @@ from singlefilter import (
     chance,
     controls,
     data,
+    distributed,
     environment,
     fields,
     figures,
@@ -39,16 +40,19 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     options = _parser().parse_args(arguments)
     try:
-        return options.command(options)
+        if distributed.launched() and options.command is not _run:
+            raise UsageError("torchrun is for `run`; `all` and `sweep` share out their work themselves")
+        status = options.command(options)
     except training.Paused as pause:
-        print(pause)
-        return EXIT_PAUSED
+        _say(pause)
+        status = EXIT_PAUSED
     except (profiles.ProfileError, UsageError) as error:
-        print(f"singlefilter: {error}", file=sys.stderr)
+        _complain(error)
         return 2
     except (
         data.DataError,
         training.Diverged,
+        distributed.RankError,
         fields.NotFinite,
         figures.TableError,
         NotebookFailed,
@@ -56,11 +60,13 @@ def main(arguments: list[str] | None = None) -> int:
         OSError,
         SafetensorError,
     ) as error:
-        print(f"singlefilter: {error}", file=sys.stderr)
+        _complain(error)
         return 1
     except KeyboardInterrupt:
         print("\nsinglefilter: interrupted; the same command goes on from the last finished epoch", file=sys.stderr)
         return 130
+    distributed.leave()
+    return status
 
 
 class UsageError(ValueError):
@@ -129,12 +135,17 @@ def _run(options: argparse.Namespace) -> int:
     if unknown := [name for name in wanted if name not in stages.NAMES]:
         raise UsageError(f"--stages: no stage named {', '.join(unknown)}; there are {', '.join(stages.NAMES)}")
     run = stages.Run(profiles.load(options.profile), options.data_dir, time.monotonic() + options.minutes * 60)
+    distributed.join()
+    if distributed.rank() > 0:  # the first speaks for all
+        os.environ[progress.UNWATCHED] = progress.SILENT
+        logging.disable(logging.WARNING)
+    distributed.only_first(lambda: stages.data_folder(run))
     if options.fresh:
-        _forget(run)
+        distributed.only_first(lambda: _forget(run))
     stages.complete(run, max(wanted, key=stages.NAMES.index))
     for name, folder in stages.folders(run).items():
         if store.is_complete(folder):
-            print(f"{name}: {folder}, {store.manifest(folder)['seconds']:.0f} s")
+            _say(f"{name}: {folder}, {store.manifest(folder)['seconds']:.0f} s")
     return 0
 
 
@@ -235,6 +246,17 @@ def execute(notebook: Path, profile: str, name: str, data_dir: Path | None) -> P
         temporary.write_text(html)
     print(f"{time.perf_counter() - start:.0f} s", flush=True)
     return target
+
+
+def _say(message: object) -> None:
+    """Print it once, however many ranks there are."""
+    if distributed.rank() == 0:
+        print(message)
+
+
+def _complain(error: Exception) -> None:
+    who = f"rank {distributed.rank()}: " if distributed.world() > 1 else ""
+    print(f"singlefilter: {who}{error}", file=sys.stderr)
 
 
 def _forget(run: stages.Run) -> None:

@@ -1,6 +1,7 @@
 """The stages of a profile: data -> network -> heads -> measurement, each done once and kept in the store.
 
-Every function here returns at once when its stage is complete, and otherwise does the stages before it too.
+Every function here returns at once when its stage is complete, and otherwise does the stages before it too.  Under
+torchrun all ranks call it, once the images are in the store.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from singlefilter import data, fields, models, profiles, store, training
+from singlefilter import data, distributed, fields, models, profiles, store, training
 from singlefilter import heads as heads_
 
 NAMES = ("data", "train", "heads", "measure")
@@ -210,13 +211,10 @@ def _network_folder(run: Run) -> Path:
             model, split["train"], split["test"], profile.training,
             seed=profile.seed, checkpoint=checkpoint, deadline=run.deadline,
         )  # fmt: skip
-        save_file(
-            {key: tensor.cpu().contiguous() for key, tensor in model.state_dict().items()},
-            work / "network.safetensors",
-        )
-        _finish(work, curves, checkpoint)
+        tensors = {key: tensor.cpu().contiguous() for key, tensor in model.state_dict().items()}
+        _finish(work, "network.safetensors", tensors, curves)
 
-    return store.stage("train", _configs(run)["train"], build)
+    return _stage("train", _configs(run)["train"], build)
 
 
 def _heads_folder(run: Run) -> Path:
@@ -228,10 +226,9 @@ def _heads_folder(run: Run) -> Path:
             model, points(run), splits(run)["train"], profile.heads,
             seed=profile.seed, checkpoint=checkpoint, deadline=run.deadline,
         )  # fmt: skip
-        save_file(weights, work / "heads.safetensors")
-        _finish(work, curves, checkpoint)
+        _finish(work, "heads.safetensors", weights, curves)
 
-    return store.stage("heads", _configs(run)["heads"], build)
+    return _stage("heads", _configs(run)["heads"], build)
 
 
 def _measure_folder(run: Run, split: str) -> Path:
@@ -241,9 +238,9 @@ def _measure_folder(run: Run, split: str) -> Path:
         measured = fields.measure(model, points(run), weights, splits(run)[split])
         parts = ("class_means", "correct", "dprime")
         tensors = {f"{part}/{name}": t for part in parts for name, t in getattr(measured, part).items()}
-        save_file(tensors, work / "measurement.safetensors")
+        _finish(work, "measurement.safetensors", tensors)
 
-    return store.stage("measure", _configs(run)[f"measure-{split}"], build)
+    return _stage("measure", _configs(run)[f"measure-{split}"], build)
 
 
 def _read_curves(folder: Path) -> pd.DataFrame:
@@ -252,9 +249,24 @@ def _read_curves(folder: Path) -> pd.DataFrame:
     return pd.read_csv(folder / "curves.csv", converters=dict.fromkeys(numbers, float))
 
 
-def _finish(work: Path, curves: pd.DataFrame, checkpoint: Path) -> None:
-    curves.to_csv(work / "curves.csv", index=False)
-    checkpoint.unlink(missing_ok=True)  # there is none after no epoch at all
+def _stage(name: str, config: dict, build: Callable[[Path], None]) -> Path:
+    """`store.stage` by all ranks together: the first has the store, and calls the others to what it builds there."""
+    if distributed.rank() == 0:
+        folder = store.stage(name, config, lambda work: build(distributed.from_first(work)))
+        distributed.from_first(None)  # nothing is left to be built
+        return folder
+    while work := distributed.from_first(None):
+        build(work)
+    return store.stage_folder(name, config)
+
+
+def _finish(work: Path, file: str, tensors: dict[str, torch.Tensor], curves: pd.DataFrame | None = None) -> None:
+    """Write what a stage leaves behind, and remove the checkpoint that it went on from, by the first rank alone."""
+    if distributed.rank() == 0:
+        save_file(tensors, work / file)
+        if curves is not None:
+            curves.to_csv(work / "curves.csv", index=False)
+        (work / "checkpoint.pt").unlink(missing_ok=True)  # there is none after no epoch at all
 
 
 _BUILDERS: dict[str, Callable[[Run], object]] = {

@@ -156,8 +156,10 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, object]:
-    """What this machine is, in words: processor, cores, memory, accelerator."""
+    """What this machine is, in words: processor, cores, memory, accelerator; and how many ranks work together."""
     import torch
+
+    from singlefilter import distributed
 
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
@@ -167,7 +169,7 @@ def machine() -> dict[str, object]:
         "cores": os.cpu_count(),
         "memory_gib": round(memory),
         "gpu": gpu,
-    }
+    } | ({"ranks": distributed.world()} if distributed.world() > 1 else {})
 
 
 def commit() -> str:

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from singlefilter import data, profiles, progress, store
+from singlefilter import data, distributed, profiles, progress, store
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ def fit(
         with autocast(on):
             logits = forward(images)
             loss = functional.cross_entropy(logits, labels, label_smoothing=smoothing)
-        loss.backward()
+        distributed.weighted(loss, len(labels)).backward()
         return torch.stack([loss.detach()]), (logits.argmax(1) == labels).sum()[None]
 
     def close_epoch(epoch: int, loss: torch.Tensor, correct: torch.Tensor) -> list[dict]:
@@ -123,20 +123,23 @@ def fit(
 
     model.train()
     state = {"model": model, "optimizer": steps}
-    rows = run_epochs(
-        augmented(train, recipe, seed), len(train), recipe, steps, step, close_epoch, state,
-        checkpoint=checkpoint, deadline=deadline, title="training", before_epoch=model.train,
-    )  # fmt: skip
+    with distributed.batch_norm_over_ranks(model):
+        rows = run_epochs(
+            augmented(train, recipe, seed), len(train), recipe, steps, step, close_epoch, state,
+            checkpoint=checkpoint, deadline=deadline, title="training", before_epoch=model.train,
+        )  # fmt: skip
     for parameter in parameters:
         parameter.grad = None
     model.eval()
     return pd.DataFrame(rows, columns=["epoch", "split", "accuracy", "loss", "learning_rate", "seconds"])
 
 
-def augmented(train: data.Split, recipe: profiles.Recipe, seed: int):
-    """Batches of an epoch by its number, shuffled and augmented as the recipe says."""
+def augmented(
+    train: data.Split, recipe: profiles.Recipe, seed: int, share: Callable[[int], slice] = distributed.share
+):
+    """Batches of an epoch by its number, shuffled and augmented as the recipe says: this rank's share of each."""
     return lambda epoch: data.batches(
-        train, recipe.batch, seed=seed, epoch=epoch, shift=recipe.shift, flip=recipe.flip
+        train, recipe.batch, seed=seed, epoch=epoch, shift=recipe.shift, flip=recipe.flip, share=share
     )
 
 
@@ -160,12 +163,14 @@ def run_epochs(
     passes of a batch and returns losses and counts of correct answers, one each of what is trained; they are summed
     on the device, so no step waits for the GPU.  `close_epoch` makes the epoch's rows from mean losses and
     accuracies.  `state`: what goes into the checkpoint, by name.
+
+    Several ranks each take their share of every batch, which may be empty; the first has checkpoint and clock.
     """
     rows, first = _resume(checkpoint, state)
     per_epoch = math.ceil(images / recipe.batch)
     bar = progress.bar(range(first, recipe.epochs), title, "epoch", total=recipe.epochs, done=first)
     for epoch in bar:
-        if time.monotonic() > deadline:
+        if distributed.only_first(lambda: time.monotonic() > deadline):
             raise Paused(f"{title} paused after epoch {epoch} of {recipe.epochs}; the same command goes on from here")
         start = time.perf_counter()
         before_epoch()
@@ -175,12 +180,16 @@ def run_epochs(
             for group in steps.param_groups:
                 group["lr"] = rate
             losses, correct = step(inputs, labels)
+            distributed.sum_gradients(steps)
             steps.step()
             steps.zero_grad()
+            if not len(labels):
+                losses = torch.zeros_like(losses)  # a mean over no image is no number
             sums = torch.stack([losses * len(labels), correct]).double()
             totals = sums if totals is None else totals + sums
             seen += len(labels)
-        losses, accuracies = (totals / seen).cpu()
+        seen = distributed.all_sum(totals.new_tensor(seen))
+        losses, accuracies = (distributed.all_sum(totals) / seen).cpu()
         if not torch.isfinite(losses).all():
             raise Diverged(
                 f"{title}: the loss is no number any more in epoch {epoch + 1}. Lower learning_rate "
@@ -206,23 +215,21 @@ def evaluate(model: nn.Module, split: data.Split, batch: int = 500) -> dict[str,
     model.eval()
     try:
         sums = torch.zeros(2, dtype=torch.float64, device=split.images.device)
-        for start in range(0, len(split), batch):
-            labels = split.labels[start : start + batch]
+        for part in distributed.share_in_batches(len(split), batch):
+            labels = split.labels[part]
             with autocast(split.images.device):
-                logits = model(
-                    data.to_input(split.images[start : start + batch]).contiguous(memory_format=torch.channels_last)
-                )
+                logits = model(data.to_input(split.images[part]).contiguous(memory_format=torch.channels_last))
             loss = functional.cross_entropy(logits.float(), labels, reduction="sum")
             sums += torch.stack([(logits.argmax(1) == labels).sum(), loss])
     finally:
         for module, mode in modes.items():
             module.training = mode
-    accuracy, loss = (sums / len(split)).tolist()
+    accuracy, loss = (distributed.all_sum(sums) / len(split)).tolist()
     return {"accuracy": accuracy, "loss": loss}
 
 
 def _save(checkpoint: Path | None, state: dict, rows: list[dict], epochs: int) -> None:
-    if checkpoint is not None:
+    if checkpoint is not None and distributed.rank() == 0:
         content = {name: part.state_dict() for name, part in state.items()} | {"rows": rows, "epochs": epochs}
         with store.atomic_file(checkpoint) as temporary:
             try:
@@ -232,13 +239,19 @@ def _save(checkpoint: Path | None, state: dict, rows: list[dict], epochs: int) -
 
 
 def _resume(checkpoint: Path | None, state: dict) -> tuple[list[dict], int]:
-    if checkpoint is None or not checkpoint.exists():
-        return [], 0
-    try:
-        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        log.warning("%s cannot be read (%s): starting over", checkpoint, error)
+    content = distributed.only_first(lambda: _read(checkpoint))
+    if content is None:
         return [], 0
     for name, part in state.items():
         part.load_state_dict(content[name])
     return content["rows"], content["epochs"]
+
+
+def _read(checkpoint: Path | None) -> dict | None:
+    if checkpoint is None or not checkpoint.exists():
+        return None
+    try:
+        return torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        log.warning("%s cannot be read (%s): starting over", checkpoint, error)
+        return None
