@@ -75,12 +75,12 @@ def results() -> dict[str, torch.Tensor]:
 
 
 def torchrun(count: int, home: Path, *program: str) -> subprocess.CompletedProcess:
-    """Run a program by so many ranks to its end; two minutes are far more than it takes, far less than a timeout."""
+    """Run a program by so many ranks to its end; five minutes are far more than it takes and fewer than a lost rank waits."""
     places = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
     environment = {"SINGLEFILTER_HOME": str(home), "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(places)}
     return subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}", *program],
-        env=os.environ | environment, cwd=home, capture_output=True, text=True, timeout=120,
+        env=os.environ | environment, cwd=home, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
 
 
@@ -215,6 +215,23 @@ def test_the_batches_of_all_ranks_are_those_of_one_process(world, monkeypatch):
     for batch, parts in zip(whole, zip(*shares, strict=True), strict=True):
         for kind in (0, 1):
             assert torch.equal(torch.cat([part[kind] for part in parts]), batch[kind])
+
+
+def test_kept_features_are_shared_too(monkeypatch):
+    """Whole batches on every rank would give the same heads, later."""
+    points, recipe = [types.SimpleNamespace(fan_in=192)], profiles.Heads(batch=14, views=1)
+
+    def labels() -> list[torch.Tensor]:
+        batches = heads._batches(lambda images: [images.flatten(1)], points, split(), recipe, 5)
+        return [truth for _, truth in batches(1)]
+
+    whole, shares = labels(), []
+    for rank in range(3):
+        pretend(monkeypatch, rank, 3)
+        shares.append(labels())
+    assert all(
+        torch.equal(torch.cat(parts), truth) for parts, truth in zip(zip(*shares, strict=True), whole, strict=True)
+    )
 
 
 def test_alone_nothing_is_done():
