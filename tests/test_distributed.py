@@ -75,7 +75,7 @@ def results() -> dict[str, torch.Tensor]:
 
 
 def torchrun(count: int, home: Path, *program: str) -> subprocess.CompletedProcess:
-    """Run a program by so many ranks to its end; five minutes are far more than it takes and fewer than a lost rank waits."""
+    """Run a program by so many ranks to its end, in far less than a lost rank waits."""
     places = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
     environment = {"SINGLEFILTER_HOME": str(home), "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(places)}
     return subprocess.run(
