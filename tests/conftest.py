@@ -18,6 +18,7 @@ training: {epochs: 2, batch: 20, learning_rate: 0.05, schedule: cosine, flip: fa
 heads: {epochs: 2, batch: 20, flip: false}
 analysis: {resamples: 200}
 controls: {seeds: [1, 2], orders: 5, thresholds: [0.2, 0.3]}
+choice: {held_out: 4, recipes: {short: {epochs: 1, batch: 20, learning_rate: 0.05, flip: false}}}
 by_labels:
   data: {name: glyphs, labels: 6, train_per_label: 6, test_per_label: 4}
   train_per_label: 6

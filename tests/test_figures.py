@@ -68,6 +68,16 @@ def curves_table() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["epoch", "split", "accuracy", "loss", "learning_rate", "seconds"])
 
 
+def recipes_table() -> pd.DataFrame:
+    rows = [
+        ("own", 300, 0.70, 0.68, 0.72, 0.725, 0.715, 0.735, 0),
+        ("none", 1, 0.73, 0.71, 0.75, 0.74, 0.73, 0.75, 1),
+    ]
+    quantities = [f"{name}{end}" for name in ("accuracy", "test_accuracy") for end in ("", "_low", "_high")]
+    table = pd.DataFrame(rows, columns=["recipe", "epochs", *quantities, "chosen"])
+    return table.assign(images=5000, test_images=10000, seconds=[5.0, 90.0])
+
+
 def accuracy_table(layers: int = 3) -> pd.DataFrame:
     columns = ["cut", "layer", "filters", "positions", "head", "fan_in", "accuracy", "low", "high", "n"]
     rows = [
@@ -143,6 +153,7 @@ def tables(common: dict, layers: int = 5, labels: int = 20) -> dict[str, pd.Data
     names = [*NASTY, *(f"long_label_{i}" for i in range(100))][:labels]
     made = {
         "curves": curves_table(),
+        "recipes": recipes_table(),
         "accuracy_by_layer": accuracy_table(layers),
         "one_filter": one_filter_table(names),
         "cluster_images": cluster_images_table(),
@@ -315,6 +326,19 @@ def test_curves_draw_what_the_table_says():
     np.testing.assert_allclose(line(above, "test, last epoch 30.0 %"), [[1, 10], [2, 20], [3, 30]])
     np.testing.assert_allclose(line(middle, "train"), [[1, 3.05], [2, 1.55], [3, 1.05]])
     np.testing.assert_allclose(below.lines[0].get_xydata(), [[1, 0.1], [2, 0.05], [3, 0.1 / 3]])
+
+
+def test_recipes_draw_both_judges_with_intervals_and_name_the_chosen():
+    (ax,) = draw("recipes", recipes_table().assign(**CIFAR)).axes
+    held, test = (one for one in ax.containers if isinstance(one, ErrorbarContainer))
+    np.testing.assert_allclose(held.lines[0].get_xdata(), [70, 73])
+    np.testing.assert_allclose(test.lines[0].get_xdata(), [72.5, 74])
+    ends = np.array(test.lines[2][0].get_segments())[:, :, 0]
+    np.testing.assert_allclose(ends, [[71.5, 73.5], [73, 75]])
+    assert [label.get_text() for label in ax.get_yticklabels()] == [
+        "own\n300 epochs, 5 seconds",
+        "none (chosen)\n1 epoch, 1.5 minutes",
+    ]
 
 
 def test_accuracy_has_both_heads_intervals_fan_in_and_chance():

@@ -30,6 +30,9 @@ def test_the_shipped_profiles():
     assert (laptop.data.name, laptop.network.depth, laptop.network.width) == ("cifar100", 16, 16)
     assert (paper.network.width, paper.network.hidden, paper.training.epochs) == (64, (4096, 4096), 300)
     assert (paper.heads.epochs, paper.heads.learning_rate, paper.heads.factor) == (200, 0.01, 0.975)
+    short = dict(paper.choice.recipes)["short"]
+    assert (paper.choice.held_out, short.epochs, short.schedule, short.label_smoothing) == (50, 100, "cosine", 0.1)
+    assert quick.choice is None and laptop.choice is None
     assert quick.analysis.threshold == laptop.analysis.threshold == paper.analysis.threshold == 0.3
 
 
@@ -93,6 +96,27 @@ MISTAKES = [
     ("part: {labels: 2}", "part.labels: 2 given, at least 3"),
     ("part: {draw: -1}", "part.draw: -1 given"),
     ("part: {train_per_label: 0}", "part.train_per_label: 0 given"),
+    ("part: {held_out: -1}", "part.held_out: -1 given, it cannot be negative"),
+    ("part: {held_out: 2}", "part.held_out: 2 given, but there are 2 training images of each label"),
+    ("part: {held_out: 1, train_per_label: 1}", "part.held_out: 1 given, but there are 1 training images"),
+    ("choice: {recipes: {short: {}}}", "choice.held_out: 0 given, at least 1 image of every label"),
+    ("choice: {held_out: 1}", "choice.recipes: empty, name at least one recipe"),
+    ("choice: {held_out: 1, recipes: {own: {}}}", "choice.recipes: own is what the profile's own training is called"),
+    ("choice: {held_out: 1, recipes: {short: {epochs: 0}}}", "choice.recipes.short.epochs: 0 given"),
+    ("choice: {held_out: 1, recipes: {short: {epoch: 3}}}", r"choice.recipes.short.epoch, did you mean epochs\?"),
+    ("choice: {held_out: 1, recipes: {short: {batch: 0}}}", "choice.recipes.short.batch: 0 given"),
+    ("choice: {held_out: 1, recipes: {short: 3}}", "choice.recipes.short is a group of keys, not 3"),
+    ("choice: {held_out: 1, recipes: [short]}", "choice.recipes has groups of keys by name, not"),
+    ("choice: {held_out: 1, recipes: {1: {}}}", "choice.recipes has groups of keys by name, not"),
+    ("choice: {held_out: 2, recipes: {short: {}}}", "choice.held_out: 2 given, but there are 2 training images"),
+    (
+        "part: {held_out: 1}\nchoice: {held_out: 1, recipes: {short: {}}}",
+        "part.held_out: 1 given, but the group choice",
+    ),
+    (
+        "training: {epochs: 0}\nchoice: {held_out: 1, recipes: {short: {}}}",
+        "choice: the profile's own training has no",
+    ),
     ("controls: {seeds: []}", "controls.seeds: nothing given"),
     ("controls: {seeds: [1, 1]}", "controls.seeds: 1, 1 given"),
     ("controls: {orders: 0}", "controls.orders: 0 given"),

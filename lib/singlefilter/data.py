@@ -157,6 +157,29 @@ def part(split: Split, labels: tuple[int, ...], per_label: int | None = None) ->
     )
 
 
+def hold_out(split: Split, per_label: int, seed: int) -> tuple[Split, Split]:
+    """A split without `per_label` images of every label, and those images, which the seed alone draws.
+
+    The labels of `split` are in ascending order, and so they are in both parts.  Raises `DataError` when a label has
+    no more images than that.
+    """
+    rng = np.random.default_rng((seed, per_label))
+    ends = np.searchsorted(split.labels.cpu().numpy(), np.arange(len(split.names) + 1))
+    held = torch.zeros(len(split), dtype=torch.bool)
+    for name, first, last in zip(split.names, ends[:-1], ends[1:], strict=True):
+        if last - first <= per_label:
+            raise DataError(
+                f"label {name!r} has {last - first} training images, {per_label} of them cannot be held out: some "
+                "have to be left (held_out)"
+            )
+        held[first + rng.choice(last - first, per_label, replace=False)] = True
+    rest, out = (
+        Split(split.images[which.to(split.images.device)], split.labels[which.to(split.labels.device)], split.names)
+        for which in (~held, held)
+    )
+    return rest, out
+
+
 def find(name: str, data_dir: str | Path | None = None) -> Path | None:
     """Folder of a data set that is there as image folders, or None."""
     root = data_folder(data_dir) / name

@@ -28,6 +28,7 @@ TEXT = frozenset(
     + ("model", "quantity")
     + ("series", "shows", "law")
     + ("method", "moment", "design")
+    + ("recipe",)
 )
 COMMON = ("profile", "data", "network", "seed")
 CAPTION = ("data", "network", "profile", "seed")  # in the order of reading

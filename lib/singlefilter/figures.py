@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from singlefilter import store
 from singlefilter.chance_charts import clusters_are_real
 from singlefilter.charts import accuracy_by_layer, claims, curves, statistics_by_layer
+from singlefilter.choice_charts import recipes
 from singlefilter.control_charts import label_orders, seeds, splits, thresholds
 from singlefilter.drawing import TEXT, TableError, decode_png, encode_png, require, style
 from singlefilter.error_charts import error_by_labels, laws_of_error
@@ -28,6 +29,7 @@ __all__ = ["FIGURES", "TableError", "decode_png", "encode_png", "publish", "read
 FIGURES: dict[str, Callable[[pd.DataFrame], Figure]] = {
     "samples": samples,
     "curves": curves,
+    "recipes": recipes,
     "accuracy_by_layer": accuracy_by_layer,
     "one_filter": one_filter,
     "cluster_images": cluster_images,

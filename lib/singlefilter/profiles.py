@@ -19,11 +19,13 @@ from singlefilter.settings import (
     FEWEST_LABELS,
     FILTER_SCORES,
     HEAD_KINDS,
+    OWN,
     SPLITS,
     Afcc,
     Analysis,
     ByLabels,
     ByWidth,
+    Choice,
     Controls,
     Data,
     Heads,
@@ -37,11 +39,13 @@ __all__ = [
     "FEWEST_LABELS",
     "FILTER_SCORES",
     "HEAD_KINDS",
+    "OWN",
     "SPLITS",
     "Afcc",
     "Analysis",
     "ByLabels",
     "ByWidth",
+    "Choice",
     "Controls",
     "Data",
     "Heads",
@@ -134,6 +138,11 @@ def _convert(hint: typing.Any, value: object, source: str, key: str) -> object:
         if not isinstance(value, dict):
             raise ProfileError(f"{source}: {key} is a group of keys, not {value!r}")
         return _build(hint, value, source, key + ".")
+    if _is_by_name(hint):
+        if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
+            raise ProfileError(f"{source}: {key} has groups of keys by name, not {value!r}")
+        inside = typing.get_args(typing.get_args(hint)[0])[1]
+        return tuple((name, _convert(inside, item, source, f"{key}.{name}")) for name, item in value.items())
     if typing.get_origin(hint) is tuple:
         if not isinstance(value, list | tuple):
             raise ProfileError(f"{source}: {key} is a list, not {value!r}")
@@ -147,6 +156,11 @@ def _convert(hint: typing.Any, value: object, source: str, key: str) -> object:
         wanted = " or ".join("nothing" if kind is type(None) else kind.__name__ for kind in allowed)
         raise ProfileError(f"{source}: {key} has to be {wanted}, not {value!r}{_exponent_hint(allowed, value)}")
     return float(value) if float in allowed and not isinstance(value, bool) and value is not None else value
+
+
+def _is_by_name(hint: typing.Any) -> bool:
+    """Whether a type is that of pairs of a name and a group: a mapping in YAML, pairs so that profiles hash."""
+    return typing.get_origin(hint) is tuple and typing.get_origin(typing.get_args(hint)[0]) is tuple
 
 
 def _exponent_hint(allowed: tuple, value: object) -> str:

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from singlefilter import (
     __version__,
     chance,
+    choice,
     controls,
     data,
     distributed,
@@ -195,13 +196,14 @@ def notebooks(only: str | None = None) -> list[Path]:
 
 
 def networks(run: stages.Run) -> list[stages.Run]:
-    """Every network that the notebooks of a profile need: its own, its controls, and those of its series."""
+    """Every network that the notebooks of a profile need: its own, its controls, the choice of
+    a recipe, and those of its series."""
     seeds = [controls.with_seed(run, seed) for seed in run.profile.controls.seeds]
     untrained = [chance.untrained(run)] if run.profile.controls.untrained else []
     items = series.by_labels(run) if run.profile.by_labels else []
     items += series.by_width(run) if run.profile.by_width else []
     pruned = study.seeded(run) if run.profile.afcc else []
-    return [run, *seeds, *untrained, *pruned, *(item.run for item in items)]
+    return [run, *seeds, *untrained, *choice.networks(run), *pruned, *(item.run for item in items)]
 
 
 def retrained(run: stages.Run) -> list[tasks.Task]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from singlefilter import counting, data, profiles, stages, statistics, store, sweeps
+from singlefilter import choice, counting, data, profiles, stages, statistics, store, sweeps
 
 log = logging.getLogger(__name__)
 
@@ -151,12 +151,15 @@ def noise(items: Sequence[Item]) -> pd.DataFrame:
 
 
 def provenance(run: stages.Run) -> dict[str, dict]:
-    """Where the networks of each series of a profile come from: how many are trained, seconds, commits, machines."""
+    """Where the networks of each series of a profile, and of the choice of its recipe, come from.
+
+    How many are trained, seconds, commits, machines.
+    """
     found = {}
-    for name, items_of in (("by_labels", by_labels), ("by_width", by_width)):
+    for name, items_of in (("by_labels", by_labels), ("by_width", by_width), ("choice", choice.networks)):
         if getattr(run.profile, name) is None:
             continue
-        networks = dict.fromkeys(item.run for item in items_of(run))
+        networks = dict.fromkeys(getattr(item, "run", item) for item in items_of(run))
         folders = {folder for network in networks for folder in stages.folders(network).values()}
         manifests = [store.manifest(folder) for folder in folders if store.is_complete(folder)]
         found[name] = {"networks": len(networks), "stages": len(folders), "stages_done": len(manifests)}

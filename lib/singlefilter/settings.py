@@ -15,6 +15,7 @@ HEAD_KINDS = ("flat", "pooled")
 SPLITS = ("train", "test")
 VGG_DEPTHS = (8, 11, 13, 16, 19)
 FILTER_SCORES = ("covered", "margin")
+OWN = "own"  # the profile's own recipe, among those it is compared with
 FEWEST_LABELS = 3  # the claims are about 3 to 1,000 labels; d' needs two wrong outputs
 
 
@@ -172,12 +173,15 @@ class Part:
     """Which part of the data set a network sees.
 
     `labels` of its labels (None: all), the `draw`-th of the random choices of so many; of each label the first
-    `train_per_label` training images (None: all).  Test images of the chosen labels: all.
+    `train_per_label` training images (None: all).  Test images of the chosen labels: all, unless `held_out` of those
+    training images of every label, drawn by the profile's seed, are set aside and take their place, so that choices
+    are made without test images.
     """
 
     labels: int | None = None
     draw: int = 0
     train_per_label: int | None = None
+    held_out: int = 0
 
     def problems(self) -> typing.Iterator[str]:
         if self.labels is not None and self.labels < FEWEST_LABELS:
@@ -186,6 +190,30 @@ class Part:
             yield f"draw: {self.draw} given, the first is number 0"
         if self.train_per_label is not None and self.train_per_label < 1:
             yield f"train_per_label: {self.train_per_label} given, at least 1 is needed"
+        if self.held_out < 0:
+            yield f"held_out: {self.held_out} given, it cannot be negative"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Recipes beside the profile's own, by name, and how many training images of every label decide among them.
+
+    Each trains a network without the images that are `held_out` and is judged on those by its last epoch.
+    """
+
+    held_out: int = 0
+    recipes: tuple[tuple[str, Recipe], ...] = ()
+
+    def problems(self) -> typing.Iterator[str]:
+        if self.held_out < 1:
+            yield f"held_out: {self.held_out} given, at least 1 image of every label is needed"
+        if not self.recipes:
+            yield "recipes: empty, name at least one recipe beside the profile's own"
+        for name, recipe in self.recipes:
+            if name == OWN:
+                yield f"recipes: {OWN} is what the profile's own training is called, take another name"
+            if recipe.epochs == 0:
+                yield f"recipes.{name}.epochs: 0 given, a recipe trains for at least 1"
 
 
 @dataclass(frozen=True)
@@ -342,6 +370,7 @@ class Profile:
     heads: Heads = field(default_factory=Heads)
     analysis: Analysis = field(default_factory=Analysis)
     controls: Controls = field(default_factory=Controls)
+    choice: Choice | None = None
     by_labels: ByLabels | None = None
     by_width: ByWidth | None = None
     afcc: Afcc | None = None
@@ -349,6 +378,19 @@ class Profile:
     def problems(self) -> typing.Iterator[str]:
         if self.seed < 0:
             yield f"seed: {self.seed} given, it cannot be negative"
+        there = self.part.train_per_label or self.data.train_per_label
+        yield from _left("part.held_out", self.part.held_out, there)
+        if self.choice is not None:
+            yield from _left("choice.held_out", self.choice.held_out, there)
+            if self.part.held_out:
+                yield f"part.held_out: {self.part.held_out} given, but the group choice holds images out itself"
+            if self.training.epochs == 0:
+                yield "choice: the profile's own training has no epochs, so there is nothing to choose"
+
+
+def _left(key: str, held_out: int, there: int | None) -> typing.Iterator[str]:
+    if there is not None and held_out >= there:
+        yield f"{key}: {held_out} given, but there are {there} training images of each label and some have to be left"
 
 
 def _seeds(seeds: tuple[int, ...]) -> typing.Iterator[str]:

@@ -50,7 +50,10 @@ def of(profile: str, data_dir: str = "") -> Run:
 
 @functools.lru_cache(maxsize=2)
 def splits(run: Run) -> dict[str, data.Split]:
-    """Data splits `train` and `test` of the profile, of which it may name a part, on the device that computes."""
+    """Data splits `train` and `test` of the profile, of which it may name a part, on the device that computes.
+
+    Where the part holds training images out, these are the split `test`.
+    """
     loaded = data.read(data_folder(run))
     part = run.profile.part
     if part != profiles.Part():
@@ -58,6 +61,8 @@ def splits(run: Run) -> dict[str, data.Split]:
         chosen = data.drawn_labels(labels, part.labels or labels, part.draw)
         sizes = {"train": part.train_per_label, "test": None}
         loaded = {name: data.part(split, chosen, sizes[name]) for name, split in loaded.items()}
+    if part.held_out:
+        loaded = dict(zip(loaded, data.hold_out(loaded["train"], part.held_out, run.profile.seed), strict=True))
     return {name: split.to(training.device()) for name, split in loaded.items()}
 
 
@@ -187,10 +192,16 @@ def _configs(run: Run) -> dict[str, dict]:
     images = _checksums(data_folder(run))
     train = {"images": images, "network": profile.network, "training": profile.training, "seed": profile.seed}
     if profile.part != profiles.Part():
-        train["part"] = profile.part
+        train["part"] = _in_key(profile.part)
     head = {"train": store.config_key(train), "heads": profile.heads, "seed": profile.seed}
     measured = {f"measure-{split}": {"heads": store.config_key(head), "split": split} for split in profiles.SPLITS}
     return {"train": train, "heads": head} | measured
+
+
+def _in_key(part: profiles.Part) -> dict:
+    """What a part is known by: without images held out, as it was known before they could be."""
+    content = dataclasses.asdict(part)
+    return content if part.held_out else {key: value for key, value in content.items() if key != "held_out"}
 
 
 def _checksums(folder: Path) -> dict[str, str]:
