@@ -28,7 +28,7 @@ TEXT = frozenset(
     + ("model", "quantity")
     + ("series", "shows", "law")
     + ("method", "moment", "design")
-    + ("recipe",)
+    + ("recipe", "stage", "bottleneck", "assumed_gpu")
 )
 COMMON = ("profile", "data", "network", "seed")
 CAPTION = ("data", "network", "profile", "seed")  # in the order of reading

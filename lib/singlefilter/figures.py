@@ -21,6 +21,7 @@ from singlefilter.error_charts import error_by_labels, laws_of_error
 from singlefilter.growth_charts import noise_by_width, statistics_by_labels, trends_by_labels
 from singlefilter.pareto_charts import smaller_networks
 from singlefilter.pictures import cluster_images, one_filter, samples
+from singlefilter.plan_charts import imagenet_plan
 from singlefilter.pruning_charts import masked_convolutions, masked_heads, masked_heads_by_width, truncation
 from singlefilter.speed import benchmarks, scaling
 
@@ -51,7 +52,8 @@ FIGURES: dict[str, Callable[[pd.DataFrame], Figure]] = {
     "smaller_networks": smaller_networks,
     "claims": claims,
 }
-OF_A_MACHINE = {"benchmarks": benchmarks, "scaling": scaling}  # these belong to no profile
+# These belong to no profile.
+OF_A_MACHINE = {"benchmarks": benchmarks, "scaling": scaling, "imagenet_plan": imagenet_plan}
 
 
 def publish(name: str, table: pd.DataFrame, folder: Path | str) -> Figure:

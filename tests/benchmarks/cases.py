@@ -41,6 +41,10 @@ class Sizes:
     gpu_width: int = 64
     gpu_images: int = 50_000
     gpu_batches: tuple[int, ...] = (100, 500, 1000)
+    jpegs: int = 48
+    jpeg_bytes: int = 110_000
+    jpeg_rounds: int = 7
+    jpeg_side: int = 224
 
 
 FULL = Sizes()
@@ -49,6 +53,7 @@ SMALL = Sizes(
     sampled_filters=2, many_filters=6, many_labels=12, resamples=20, scaling_images=(20, 40), scaling_widths=(2, 4),
     scaling_labels=(5, 10), scaling_filters=(4, 8), scaling_rounds=1, step=20, sweep_items=2, sweep_width=2,
     sweep_images=20, sweep_epochs=1, ceiling=64, gpu_width=2, gpu_images=20, gpu_batches=(5, 10),
+    jpegs=2, jpeg_bytes=40_000, jpeg_rounds=1, jpeg_side=64,
 )  # fmt: skip
 
 

@@ -2,8 +2,9 @@
 
     python tests/benchmarks/run.py [--only NAME] [--small] [--folder DIR]
 
-Writes `benchmarks.csv`, `scaling.csv`, a chart of each and `provenance.json` into `figures/benchmarks/` of the
-project (with --small, into `build/benchmarks/`). With --only, the rows of the others stay as they are there.
+Writes `benchmarks.csv`, `scaling.csv`, `imagenet_plan.csv`, a chart of each and `provenance.json` into
+`figures/benchmarks/` of the project (with --small, into `build/benchmarks/`). With --only, the rows of the others
+stay as they are there.
 """
 
 from __future__ import annotations
@@ -20,19 +21,20 @@ if __name__ == "__main__":  # the modules beside this one are a package, below t
 import pandas as pd
 import torch
 
-from benchmarks import scaling
+from benchmarks import decoding, scaling
 from benchmarks.cases import FULL, SMALL, Sizes
 from benchmarks.suite import BENCHMARKS
 from benchmarks.table import COLUMNS, sentence
 from singlefilter import figures, store
 
 SCALING = "scaling"
-COMMON = {"profile": "benchmarks", "data": "random images as large as CIFAR-100's", "seed": "1"}
+PLAN = "imagenet_plan"
+COMMON = {"profile": "benchmarks", "seed": "1"}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run what is asked for, print it, write its table and chart."""
-    names = (*BENCHMARKS, SCALING)
+    names = (*BENCHMARKS, SCALING, PLAN)
     parser = argparse.ArgumentParser(prog="run.py", description=__doc__.partition("\n")[0])
     parser.add_argument("--only", choices=names, metavar="NAME", help=f"one of {', '.join(names)}")
     parser.add_argument("--small", action="store_true", help="tiny cases: a check of the benchmarks alone")
@@ -46,9 +48,12 @@ def main(arguments: list[str] | None = None) -> int:
     missed = 0
     for name in names if options.only is None else [options.only]:
         start = time.perf_counter()
-        rows = scaling.points(sizes) if name == SCALING else BENCHMARKS[name](sizes)
+        rows = {SCALING: scaling.points, PLAN: decoding.plan, **BENCHMARKS}[name](sizes)
         seconds = time.perf_counter() - start
-        if name == SCALING:
+        if name == PLAN:
+            about = {"network": "EfficientNet-B0", "data": "ImageNet, planned; decoded: random JPEGs"}
+            figures.publish(PLAN, rows.assign(**about, **COMMON), folder)
+        elif name == SCALING:
             _print_exponents(rows)
             publish(SCALING, pd.DataFrame(rows), None, folder, sizes)
         elif rows:
@@ -62,7 +67,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def publish(figure: str, rows: pd.DataFrame, only: str | None, folder: Path, sizes: Sizes) -> None:
     """Write a table and its chart; rows of other benchmarks than `only` are kept from the table that is there."""
-    table = rows.assign(network=f"VGG-16, d = {sizes.width}", **COMMON)
+    about = {"network": f"VGG-16, d = {sizes.width}", "data": "random images as large as CIFAR-100's"}
+    table = rows.assign(**about, **COMMON)
     path = folder / f"{figure}.csv"
     if only is not None and path.exists():
         before = figures.read_table(path)
