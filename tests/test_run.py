@@ -43,7 +43,7 @@ def test_help_and_version(command):
         (("ran",), "invalid choice: 'ran'"),
         (
             ("run", "--profile", "quik"),
-            "laptop, paper, quick, or give a .yaml file; did you mean quick",
+            "laptop, laptop-d64, paper, quick, or give a .yaml file; did you mean quick",
         ),
         (("run", "--profile", "away.yaml"), "away.yaml: cannot be read (No such file or directory)"),
         (("run", "--stages", "data,mesure"), "no stage named mesure; there are data, train, heads, measure"),
