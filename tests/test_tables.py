@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from singlefilter import chance, controls, data, figures, growth, heads, stages, tables
+from singlefilter import chance, choice, controls, data, figures, growth, heads, stages, tables
 from singlefilter.pruning import study, summaries
 
 LAYERS = range(1, 14)
@@ -15,6 +15,7 @@ ENDS = ("", "_low", "_high")
 TABLES = {
     "samples": tables.samples,
     "curves": tables.curves,
+    "recipes": choice.table,
     "accuracy_by_layer": tables.accuracy_by_layer,
     "one_filter": tables.one_filter,
     "cluster_images": tables.cluster_images,
@@ -185,7 +186,7 @@ def test_curves_and_claims(tiny):
     assert len(curves) == 4
     assert not curves.duplicated(["epoch", "split"]).any()
     claims = tables.claims(tiny)
-    assert claims["claim"].tolist() == ["C1", "C2", "C3", "C4", "C5", "C6", "C8", "C9"]
+    assert claims["claim"].tolist() == [f"C{number}" for number in range(1, 12)]
     assert set(claims["profile"]) == {"tiny"}
     assert {"claim", "statistic", "value", "low", "high", "n", "verdict"} <= set(claims.columns)
     assert set(claims["verdict"]) <= {"supported", "not supported", "undecided"}
