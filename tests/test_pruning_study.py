@@ -167,6 +167,18 @@ def test_latency_is_measured_once_and_anew_when_it_is_forgotten(run):
     assert latency.forget(run) == 1 and latency.forget(run) == 0
 
 
+def test_no_batch_norm_is_timed_and_answers_stay(run):
+    images = stages.splits(run)["test"].images[:5].float() / 128 - 1
+    for design in designs.designs(run):
+        network = network_study.retrained(run, design)
+        before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+        ready = latency.folded(network)
+        assert not any(isinstance(module, nn.BatchNorm2d) for module in ready.modules()), design.title
+        with torch.no_grad():
+            torch.testing.assert_close(ready(images), network(images), atol=1e-4, rtol=1e-4)
+        assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
 def test_peak_memory_is_that_of_the_maps():
     """An output of 8 x 8 positions and what is pooled from it are there at once, and nothing more at any time."""
     network = nn.Sequential(nn.ReLU(), nn.AvgPool2d(2), nn.ReLU(), nn.ReLU(), nn.ReLU())
@@ -230,6 +242,7 @@ def test_layers_and_groups_that_are_not_there_are_named(run):
         ({"first_layers": [1]}, "afcc.first_layers: 1 given, each is at least 2"),
         ({"overlaps": [1, 1]}, "afcc.overlaps: 1, 1 given, each is at least 1 and there once"),
         ({"overlaps": []}, "at least one of each"),
+        ({"overlaps": [2, 3]}, "afcc.overlaps: 2, 3 given, 1 has to be among them"),
         ({"scores": ["margins"]}, r"afcc.scores: 'margins' is none of covered, margin; did you mean margin\?"),
         ({"learning_rate": 0.0}, "afcc.learning_rate: 0.0 given"),
         ({"rounds": 0}, "rounds at 1"),

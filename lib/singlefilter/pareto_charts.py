@@ -13,7 +13,7 @@ from singlefilter.profiles import FILTER_SCORES
 from singlefilter.pruning import claims
 from singlefilter.pruning.answers import AFTER
 from singlefilter.pruning.designs import BASELINES, DENSE
-from singlefilter.pruning_charts import seeds_and_images
+from singlefilter.pruning_charts import intervals, seeds_and_images
 
 _FAMILIES = {  # what decides which parts go: label, colour, marker
     "dense": ("dense", look.INK, "D"),
@@ -78,8 +78,8 @@ def smaller_networks(table: pd.DataFrame) -> Figure:
     _list(key, table)
     machines = look.listed(table["machine"], "; ")
     note = (
-        f"n = {seeds_and_images(table)}; {len(table)} networks. Upright bars: 95 % bootstrap intervals over "
-        f"images and seeds; level bars: quartiles of latency ({machines}, {look.listed(table['threads'])} threads). "
+        f"n = {seeds_and_images(table)}; {len(table)} networks. Upright bars: {intervals(table)}; "
+        f"level bars: quartiles of latency ({machines}, {look.listed(table['threads'])} threads). "
         f"Open: baselines. Band: at most {100 * claims.POINT:g} point below dense, as trained or retrained. Steps: "
         "no other is as good in both."
     )

@@ -30,7 +30,6 @@ LOOKS = {  # of methods, in the order of reading
 }
 _ENDS = ["accuracy", "low", "high"]
 _COMPARED = ("kept_fraction", *_ENDS, *shared.with_ends("ahead", "difference"), "seeds", "images")
-_INTERVALS = "95 % bootstrap intervals over images and seeds"
 _ORDER = ("width", "layer", "kept_fraction")  # along a line
 _GAINS = "AFCC minus others, points"
 _NEAR = 5  # points: masks that are further behind would leave no room to see the others
@@ -69,7 +68,7 @@ def masked_heads(table: pd.DataFrame) -> Figure:
     for ax in (after, before, ahead, kept):
         ax.set_xlabel("cut after layer")
     note = (
-        f"n = {seeds_and_images(table)}. Bands, bars: {_INTERVALS}, paired where heads are compared (after "
+        f"n = {seeds_and_images(table)}. Bands, bars: {intervals(table)}, paired where heads are compared (after "
         f"retraining; random masks only if within {_NEAR} points). All masks keep as many connections as AFCC's, but "
         "for that of clusters of test images: what a leak is worth. Random AFCC starts from fresh weights."
     )
@@ -97,9 +96,9 @@ def masked_heads_by_width(table: pd.DataFrame) -> Figure:
     kept.set_title("connections kept, %", loc="left")
     note = (
         f"Head after layer {shared.span(table['layer'])}, with {shared.span(table['filters'])} filters. "
-        f"n = {seeds_and_images(table)} a point. Bars: {_INTERVALS}, paired where heads are compared (random masks "
-        f"only if within {_NEAR} points). All masks keep as many connections as AFCC's, but for that of clusters of "
-        "test images. Dense: retrained alike."
+        f"n = {seeds_and_images(table)} a point. Bars: {intervals(table)}, paired where heads are compared (random "
+        f"masks only if within {_NEAR} points). All masks keep as many connections as AFCC's, but for that of "
+        "clusters of test images. Dense: retrained alike."
     )
     return look.finish(fig, table, "Masked heads of wider networks", note, look.banner_for(table))
 
@@ -138,7 +137,7 @@ def masked_convolutions(table: pd.DataFrame) -> Figure:
         row[0].set_ylabel(title)
     note = (
         f"n = {seeds_and_images(table)}. AFCC keeps a kernel where its two filters share labels; the others keep as "
-        f"many in each layer. Bars: {_INTERVALS}; below, paired, after retraining, random masks only if within "
+        f"many in each layer. Bars: {intervals(table)}; below, paired, after retraining, random masks only if within "
         f"{_NEAR} points. Dense: retrained alike."
     )
     return look.finish(fig, table, "Convolutions pruned by shared labels", note, look.banner_for(table))
@@ -181,10 +180,15 @@ def truncation(table: pd.DataFrame) -> Figure:
     for ax in (above, below):
         ax.legend(loc="lower right")
     note = (
-        f"n = {seeds_and_images(table)}. Band and bars: {_INTERVALS}. Green: the first layer within "
+        f"n = {seeds_and_images(table)}. Band and bars: {intervals(table)}. Green: the first layer within "
         f"{100 * table['within'].iloc[0]:g} points of the best, and at how many seeds it is this one."
     )
     return look.finish(fig, table, "Where a network may end", note, look.banner_for(table))
+
+
+def intervals(table: pd.DataFrame) -> str:
+    """What the intervals of a table of the study are, for a caption."""
+    return "95 % bootstrap intervals over images" + (" and seeds" if table["seeds"].max() > 1 else "")
 
 
 def seeds_and_images(table: pd.DataFrame) -> str:

@@ -351,6 +351,8 @@ class Afcc:
             yield from _among("scores", score, FILTER_SCORES)
         if not self.first_layers or not self.overlaps:
             yield "first_layers, overlaps: at least one of each is needed"
+        elif 1 not in self.overlaps:
+            yield f"overlaps: {_listed(self.overlaps)} given, 1 has to be among them: claim C10 is about it"
         if self.hubs < 0 or self.rounds < 1 or not self.level_off >= 0:
             yield "hubs, rounds, level_off: hubs and level_off start at 0, rounds at 1"
 

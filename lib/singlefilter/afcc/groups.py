@@ -9,6 +9,7 @@ Source: section 8; the groups are an addition of the companion.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -16,6 +17,7 @@ import torch
 from scipy.cluster.vq import kmeans2
 from scipy.optimize import linear_sum_assignment
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from singlefilter.afcc import chain
 from singlefilter.afcc.masks import MaskError, check_clusters, convolution_mask, covered
@@ -38,6 +40,14 @@ class GroupedConvolution(nn.Module):
         """Maps `[images, filters out, height, width]` of maps `[images, filters in, height, width]`."""
         out = self.grouped(maps)
         return out if self.shared is None else out + self.shared(maps.index_select(1, self.hubs))
+
+    @torch.no_grad()
+    def followed_by(self, norm: nn.BatchNorm2d) -> GroupedConvolution:
+        """This convolution and the batch norm that reads it as one, both in eval mode; neither is changed."""
+        shared = copy.deepcopy(self.shared)
+        if shared is not None:
+            shared.weight.mul_((norm.weight * (norm.running_var + norm.eps).rsqrt())[:, None, None, None])
+        return GroupedConvolution(fuse_conv_bn_eval(self.grouped, norm), shared, self.hubs).eval()
 
 
 def label_groups(clusters: Sequence[Array], groups: int, seed: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The verdict on the claims about pruning, by rules written down here before any result is looked at.
+"""The verdict on the claims about pruning, by rules written down here before the results of the study were looked at.
 
 Every difference is between networks of the same seed, on the same test images; its interval is a bootstrap over
 images, the same for all seeds, and over seeds, of which one less is drawn than there are, so that the spread of few
@@ -90,7 +90,10 @@ def claim_c7(
     difference = np.asarray(pruned, float) - _better(dense)
     value, drawn = paired(difference[..., None], resamples, seed)
     kept = float(np.max(kept_fraction))
-    verdict = _place(drawn[:, 0], -POINT, len(difference), level) if kept <= STRONGLY else "not supported"
+    if kept > STRONGLY and len(difference) >= FEWEST_SEEDS:
+        verdict = "not supported"
+    else:
+        verdict = _place(drawn[:, 0], -POINT, len(difference), level)
     statistic = f"AFCC minus dense, {np.mean(kept_fraction):.1%} kept"
     return _claim("C7", statistic, value[0], drawn[:, 0], difference.size, verdict, -POINT, level)
 
@@ -140,7 +143,8 @@ def claim_c11(
         statistic = (
             f"none of {len(candidates)} networks is {FASTER:g} times faster with {SMALLER:g} of the parameters"
         )
-        return _claim("C11", statistic, np.nan, np.full(1, np.nan), 0, "not supported", -POINT, level)
+        verdict = "not supported" if len(dense[0]) >= FEWEST_SEEDS else "undecided"
+        return _claim("C11", statistic, np.nan, np.full(1, np.nan), 0, verdict, -POINT, level)
     every = {name: np.asarray(candidates[name], float) for name in fit}
     best = max(fit, key=lambda name: every[name][:, ::2].mean())
     difference = (every[best] - _better(dense))[:, 1::2]

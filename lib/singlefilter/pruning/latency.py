@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import os
@@ -12,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
+from torch import fx, nn
 from torch.fx.experimental.optimization import fuse
 from torch.profiler import ProfilerActivity, profile
 
-from singlefilter import progress, stages, store, training
+from singlefilter import afcc, progress, stages, store, training
 from singlefilter.pruning import network_study
 from singlefilter.pruning.designs import DENSE
 
@@ -49,7 +50,8 @@ def observations(run: stages.Run) -> pd.DataFrame:
         table.to_csv(work / "latency.csv", index=False)
 
     folder = store.stage("afcc-latency", config, build)
-    return pd.read_csv(folder / "latency.csv").assign(seed=run.profile.seed, machine=store.machine()["processor"])
+    where = config["machine"]["processor" if config["machine"]["gpu"] == "none" else "gpu"]
+    return pd.read_csv(folder / "latency.csv").assign(seed=run.profile.seed, machine=where)
 
 
 def forget(run: stages.Run) -> int:
@@ -69,9 +71,7 @@ def measured(networks: Mapping[str, nn.Module], side: int, rounds: int) -> pd.Da
     from torch.utils.benchmark import Timer
 
     on = training.device()
-    ready = {
-        name: fuse(network.eval()).to(on, memory_format=torch.channels_last) for name, network in networks.items()
-    }
+    ready = {name: folded(network).to(on, memory_format=torch.channels_last) for name, network in networks.items()}
     threads = torch.get_num_threads()
     parts = []
     for batch in BATCHES:
@@ -94,18 +94,38 @@ def measured(networks: Mapping[str, nn.Module], side: int, rounds: int) -> pd.Da
     return table.assign(rounds=rounds, threads=threads)
 
 
+class _Tracer(fx.Tracer):
+    def is_leaf_module(self, module: nn.Module, name: str) -> bool:
+        return isinstance(module, afcc.GroupedConvolution) or super().is_leaf_module(module, name)
+
+
+def folded(network: nn.Module) -> nn.Module:
+    """A copy in eval mode, every batch norm folded into the convolution in front of it, a grouped one included."""
+    network = copy.deepcopy(network).eval()
+    modules = dict(network.named_modules())
+    for node in list(_Tracer().trace(network).nodes):
+        if node.op != "call_module" or not isinstance(modules[node.target], nn.BatchNorm2d):
+            continue
+        reads = node.all_input_nodes[0]
+        convolution = modules.get(reads.target) if reads.op == "call_module" else None
+        if isinstance(convolution, afcc.GroupedConvolution):
+            network.set_submodule(reads.target, convolution.followed_by(modules[node.target]))
+            network.set_submodule(node.target, nn.Identity())
+    return fuse(network)
+
+
 def peak_megabytes(network: nn.Module, images: torch.Tensor) -> float:
     """Most memory that one pass holds at a time beside images and parameters, in megabytes (10**6).
 
     As PyTorch's allocator counts it: maps, outputs and scratch space, the same on an idle and on a busy machine.
     """
+    network(images)  # what is allocated once and kept is no part of it
     if images.is_cuda:
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
         network(images)
         return (torch.cuda.max_memory_allocated() - before) / 1e6
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler's remarks on itself
-    network(images)  # what is allocated once and kept is no part of it
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as watched:
         network(images)
     with tempfile.TemporaryDirectory() as folder:
