@@ -53,7 +53,8 @@ def test_verdicts_are_those_of_the_committed_claims():
     for claim, (_, _, _, estimate, verdict) in said.items():
         found = claims.loc[claim]
         assert verdict == found["verdict"]
-        assert estimate.replace("−", "-") == f"{found['value']:.2f} [{found['low']:.2f}, {found['high']:.2f}]"
+        measured = f"{found['value']:.2f} [{found['low']:.2f}, {found['high']:.2f}]"
+        assert estimate.replace("−", "-") == (measured if pd.notna(found["value"]) else "–")
 
 
 def test_claims_follow_from_the_committed_tables():
@@ -84,3 +85,18 @@ def test_every_link_leads_to_a_file():
 def test_examples_run(block, capsys):
     exec(compile(block, "README.md", "exec"), {})
     assert float(capsys.readouterr().out.split()[-1]) > 0
+
+
+def test_smaller_networks_are_those_of_the_committed_table():
+    table = pd.read_csv(ROOT / "figures/laptop/smaller_networks.csv").query("moment == 'after'").set_index("design")
+    said = rows_of("Smaller and faster?")
+    assert len(said) > 8
+    for design, accuracy, difference, parameters, *speedups in said:
+        row = table.loc[design]
+        assert accuracy == f"{100 * row['accuracy']:.1f} %"
+        assert parameters == f"{100 * row['parameters_part']:.0f} %"
+        assert speedups == [f"{row['speedup_1']:.2f}", f"{row['speedup_100']:.2f}"]
+        if design != "dense":
+            low, high = (f"{100 * row[f'difference_{end}']:+.1f}" for end in ("low", "high"))
+            expected = f"{100 * row['difference']:+.1f} [{low}, {high}]"
+            assert difference.replace("−", "-") == expected
