@@ -18,7 +18,7 @@ fail() { # fail CODE WORDS...: the reason on standard error, then the end
 
 profile_names() {
     local file
-    for file in lib/singlefilter/profiles/*.yaml; do basename "$file" .yaml; done
+    for file in lib/singlefilter/profiles/*.yaml; do basename "$file" .yaml; done | LC_ALL=C sort
 }
 
 profile_value() { # profile_value FILE KEY: the value of a line "KEY: value", without quotes
