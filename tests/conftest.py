@@ -8,6 +8,7 @@ import torch
 
 from singlefilter import growth, profiles, stages, store, tables
 from singlefilter.pruning import designs, filters, study
+from singlefilter.tasks import Task
 
 TINY = """\
 purpose: as small as a run can be
@@ -54,6 +55,12 @@ CACHED = (  # what the library remembers within one process
     *(tables.counts, growth.networks_by_labels, growth.restricted_by_labels),
     *(filters.clusters_at, designs._multiply_adds, study._ensure, study.observed),
 )
+
+
+def one_by_one(items, jobs=None, *, scheduler=None):
+    """What stands for `sweeps.complete` where a process for each item would take longer than the items."""
+    for item in items:
+        item.complete() if isinstance(item, Task) else stages.complete(item)
 
 
 def forget_caches() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from conftest import one_by_one
 
 from singlefilter import drawing, figures, growth, laws, profiles, series, stages, statistics
 
@@ -35,7 +36,7 @@ def folder(tmp_path_factory):
     made = tmp_path_factory.mktemp("growth")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SINGLEFILTER_HOME", str(made))
-        patch.setattr("singlefilter.sweeps.complete", _one_by_one)
+        patch.setattr("singlefilter.sweeps.complete", one_by_one)
         yield made
     growth.networks_by_labels.cache_clear()
     growth.restricted_by_labels.cache_clear()
@@ -50,11 +51,6 @@ def done(folder) -> stages.Run:
 def observed(done) -> pd.DataFrame:
     """What the stages hold of every network of `by_labels`, which `tests/test_series.py` checks."""
     return series.observations(series.by_labels(done))
-
-
-def _one_by_one(runs, jobs=None, *, scheduler=None):
-    for run in runs:
-        stages.complete(run)
 
 
 def interval_of(networks: pd.DataFrame, column: str, shows: str) -> tuple[float, ...]:

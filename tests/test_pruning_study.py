@@ -6,6 +6,7 @@ import importlib.util
 import numpy as np
 import pytest
 import torch
+from conftest import one_by_one
 from torch import nn
 
 from singlefilter import afcc, profiles, stages
@@ -19,7 +20,6 @@ from singlefilter.pruning import (
     study,
     truncations,
 )
-from singlefilter.tasks import Task
 
 GROUP = {
     "thresholds": [0.2],
@@ -52,10 +52,6 @@ def run_of(**groups) -> stages.Run:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """The finished study of one seed, done one by one in this process."""
-
-    def one_by_one(items, jobs=None, *, scheduler=None):
-        for item in items:
-            item.complete() if isinstance(item, Task) else stages.complete(item)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SINGLEFILTER_HOME", str(tmp_path_factory.mktemp("pruning")))

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from conftest import one_by_one
 from test_pruning_study import GROUP, PROFILE
 
 from singlefilter import figures, profiles, series, stages, tables
@@ -18,7 +19,6 @@ from singlefilter.pruning import (
     summaries,
 )
 from singlefilter.statistics import percentile_interval
-from singlefilter.tasks import Task
 
 SHORT = {"epochs": 1, "batch": 10, "learning_rate": 0.05, "flip": False}
 BY_WIDTH = {
@@ -42,10 +42,6 @@ def run_of(**groups) -> stages.Run:
 def run(tmp_path_factory):
     """The finished study of two seeds, done one by one in this process."""
 
-    def one_by_one(items, jobs=None, *, scheduler=None):
-        for item in items:
-            item.complete() if isinstance(item, Task) else stages.complete(item)
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SINGLEFILTER_HOME", str(tmp_path_factory.mktemp("summaries")))
         patch.setattr("singlefilter.sweeps.complete", one_by_one)
@@ -55,6 +51,15 @@ def run(tmp_path_factory):
         yield made
     for cached in (filters.clusters_at, study._ensure, study.observed):
         cached.cache_clear()
+
+
+def test_provenance_counts_what_is_retrained(run):
+    for one in summaries.width_tasks(run):
+        one.complete()
+    found = summaries.provenance(run)["afcc"]
+    assert found["tasks"] == found["stages"] == found["stages_done"] == len(summaries.tasks(run))
+    assert found["seconds"] >= 0 and len(found["commits"]) == len(found["machines"]) == 1
+    assert summaries.provenance(run_of(afcc=None)) == {}
 
 
 def in_order(run: stages.Run) -> list[stages.Run]:

@@ -11,8 +11,7 @@ import dataclasses
 import pandas as pd
 
 from singlefilter import profiles, stages, statistics
-
-ENDS = ("", "_low", "_high")
+from singlefilter.drawing import ENDS
 
 
 def runs(run: stages.Run) -> dict[str, tuple[stages.Run, stages.Run]]:
@@ -39,6 +38,11 @@ def runs(run: stages.Run) -> dict[str, tuple[stages.Run, stages.Run]]:
 def networks(run: stages.Run) -> list[stages.Run]:
     """Every network that the choice of a profile needs, none where it has no group `choice`."""
     return [one for pair in runs(run).values() for one in pair] if run.profile.choice else []
+
+
+def provenance(run: stages.Run) -> dict[str, dict]:
+    """Where the networks of the choice come from: `stages.summary`; empty without a group `choice`."""
+    return {"choice": stages.summary(networks(run))} if run.profile.choice else {}
 
 
 def table(run: stages.Run) -> pd.DataFrame:

@@ -28,7 +28,6 @@ from singlefilter import (
     stages,
     store,
     sweeps,
-    tasks,
     training,
 )
 from singlefilter.pruning import study, summaries
@@ -160,7 +159,7 @@ def _sweep(options: argparse.Namespace) -> int:
 
 def _complete(runs: list[stages.Run], jobs: int | None = None, scheduler: str | None = None) -> None:
     """Train every network that the notebooks of some profiles need, and then retrain what is pruned of them."""
-    for items_of in (networks, retrained):  # what is pruned has to be trained
+    for items_of in (networks, summaries.tasks):  # what is pruned has to be trained
         items = dict.fromkeys(item for run in runs for item in items_of(run))
         if items:
             print(sweeps.complete(list(items), jobs, scheduler=scheduler), flush=True)
@@ -204,11 +203,6 @@ def networks(run: stages.Run) -> list[stages.Run]:
     items += series.by_width(run) if run.profile.by_width else []
     pruned = study.seeded(run) if run.profile.afcc else []
     return [run, *seeds, *untrained, *choice.networks(run), *pruned, *(item.run for item in items)]
-
-
-def retrained(run: stages.Run) -> list[tasks.Task]:
-    """Everything that is pruned and retrained of the networks of a profile."""
-    return [*study.tasks(run), *summaries.width_tasks(run)] if run.profile.afcc else []
 
 
 def execute(notebook: Path, profile: str, name: str, data_dir: Path | None) -> Path:

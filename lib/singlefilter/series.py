@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import logging
 import math
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from singlefilter import choice, counting, data, profiles, stages, statistics, store, sweeps
+from singlefilter import counting, data, profiles, stages, statistics, sweeps
 
 log = logging.getLogger(__name__)
 
@@ -151,23 +150,11 @@ def noise(items: Sequence[Item]) -> pd.DataFrame:
 
 
 def provenance(run: stages.Run) -> dict[str, dict]:
-    """Where the networks of each series of a profile, and of the choice of its recipe, come from.
-
-    How many are trained, seconds, commits, machines.
-    """
+    """Where the networks of each series of a profile come from: how many there are, and `store.summary`."""
     found = {}
-    for name, items_of in (("by_labels", by_labels), ("by_width", by_width), ("choice", choice.networks)):
-        if getattr(run.profile, name) is None:
-            continue
-        networks = dict.fromkeys(getattr(item, "run", item) for item in items_of(run))
-        folders = {folder for network in networks for folder in stages.folders(network).values()}
-        manifests = [store.manifest(folder) for folder in folders if store.is_complete(folder)]
-        found[name] = {"networks": len(networks), "stages": len(folders), "stages_done": len(manifests)}
-        found[name]["seconds"] = round(sum(manifest["seconds"] for manifest in manifests))
-        found[name] |= {
-            plural: [json.loads(one) for one in sorted({json.dumps(m[key], sort_keys=True) for m in manifests})]
-            for plural, key in (("commits", "commit"), ("machines", "machine"), ("versions", "versions"))
-        }
+    for name, items_of in (("by_labels", by_labels), ("by_width", by_width)):
+        if getattr(run.profile, name) is not None:
+            found[name] = stages.summary(item.run for item in items_of(run))
     return found
 
 

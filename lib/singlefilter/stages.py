@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -178,6 +178,14 @@ def provenance(run: Run) -> dict:
             for name, content in manifests.items()
         },
     }
+
+
+def summary(runs: Iterable[Run]) -> dict:
+    """Where the results of several runs come from: how many networks, and `store.summary` of their stages."""
+    networks = dict.fromkeys(runs)
+    return {"networks": len(networks)} | store.summary(
+        {folder for network in networks for folder in folders(network).values()}
+    )
 
 
 @functools.lru_cache(maxsize=8)

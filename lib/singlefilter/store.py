@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -100,6 +100,21 @@ def is_complete(folder: Path) -> bool:
 def manifest(folder: Path) -> dict:
     """Manifest of a finished stage: name, config, files, seconds, versions, machine, commit."""
     return json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+
+
+def summary(folders: Iterable[Path]) -> dict:
+    """What the manifests of some stages say together: how many stages, how many of them done, seconds of these added
+    up, and the different commits, machines and versions."""
+    folders = set(folders)
+    manifests = [manifest(folder) for folder in folders if is_complete(folder)]
+    return {
+        "stages": len(folders),
+        "stages_done": len(manifests),
+        "seconds": round(sum(each["seconds"] for each in manifests)),
+    } | {
+        plural: [json.loads(one) for one in sorted({json.dumps(each[key], sort_keys=True) for each in manifests})]
+        for plural, key in (("commits", "commit"), ("machines", "machine"), ("versions", "versions"))
+    }
 
 
 def forget(folder: Path) -> bool:

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from singlefilter import choice, clusters, data, fields, figures, growth, models, series, stages, statistics, store
 from singlefilter import claims as rules
-from singlefilter import clusters, data, fields, figures, growth, models, series, stages, statistics, store
 from singlefilter.counting import counts
-from singlefilter.pruning import study
+from singlefilter.pruning import study, summaries
 
 IMAGES = 8  # in a row of a picture
 
@@ -28,7 +28,8 @@ def folder(run: stages.Run) -> Path:
 def publish(run: stages.Run, name: str, table: pd.DataFrame) -> Figure:
     """Write a figure's table and drawings into the run's folder, its provenance beside them; returns the figure."""
     figure = figures.publish(name, _marked(run, table), folder(run))
-    store.write_json(folder(run) / "provenance.json", stages.provenance(run) | {"series": series.provenance(run)})
+    parts = series.provenance(run) | choice.provenance(run) | summaries.provenance(run)
+    store.write_json(folder(run) / "provenance.json", stages.provenance(run) | {"series": parts})
     return figure
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from singlefilter import profiles, stages, sweeps
+from singlefilter import drawing, profiles, stages, sweeps
 from singlefilter.pruning import (
     claims,
     convolution_study,
@@ -122,7 +122,7 @@ def pareto(run: stages.Run) -> pd.DataFrame:
             row |= {f"{name}_{batch}": measured.loc[design, (name, batch)] for name in names}
         row |= {name: measured.loc[design, (name, 1)] for name in ("threads", "machine")}
         rows.append(row | {"seeds": len(answers), "images": answers.shape[1]})
-    found = pd.DataFrame(rows).assign(seed=_seeds(run))
+    found = pd.DataFrame(rows).assign(seed=drawing.listed(run.profile.afcc.seeds))
     for name, column in (("front_latency", "latency_ms_1"), ("front_parameters", "parameters")):
         found[name] = _on_front(found["accuracy"].to_numpy(), found[column].to_numpy()).astype(int)
     return found
@@ -157,17 +157,13 @@ def decided(run: stages.Run) -> pd.DataFrame:
     at_one = latencies(run).query("batch == 1").set_index("design")["speedup_low"]
     parameters = after.groupby("design")["kept_fraction"].max()
     found.append(claims.claim_c11(dense, candidates, at_one, parameters, *settings))
-    return pd.DataFrame(map(dataclasses.asdict, found)).assign(seed=_seeds(run))
+    return pd.DataFrame(map(dataclasses.asdict, found)).assign(seed=drawing.listed(run.profile.afcc.seeds))
 
 
 @functools.lru_cache(maxsize=4)
 def _ensure(run: stages.Run) -> None:
     """Everything is done, once asked for in parallel; what is lost later is done again one by one."""
     complete(run)
-
-
-def _seeds(run: stages.Run) -> str:
-    return ", ".join(map(str, run.profile.afcc.seeds))
 
 
 def _where(table: pd.DataFrame, values: dict) -> np.ndarray:

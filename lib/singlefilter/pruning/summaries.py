@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from singlefilter import data, series, stages, sweeps
+from singlefilter import data, drawing, series, stages, store, sweeps
 from singlefilter.pruning import claims, convolution_study, designs, filters, head_study, network_study, study
 from singlefilter.pruning.answers import AFTER
 from singlefilter.statistics import percentile_interval
@@ -37,7 +37,7 @@ def masked_heads(run: stages.Run) -> pd.DataFrame:
     table, right = study.observed(run, head_study.observations)
     found = _compared(run, table, right, ("layer", "filters", "positions"), "threshold")
     used = found["threshold"].isna() | (found["threshold"] == run.profile.analysis.threshold)
-    return found.assign(used=used.astype(int), seed=_listed(run.profile.afcc.seeds))
+    return found.assign(used=used.astype(int), seed=drawing.listed(run.profile.afcc.seeds))
 
 
 def masked_convolutions(run: stages.Run) -> pd.DataFrame:
@@ -48,7 +48,7 @@ def masked_convolutions(run: stages.Run) -> pd.DataFrame:
     """
     table, right = study.observed(run, convolution_study.observations)
     found = _compared(run, table, right, ("first_layer", "last_layer", "pairs"), "overlap")
-    return found.assign(seed=_listed(run.profile.afcc.seeds))
+    return found.assign(seed=drawing.listed(run.profile.afcc.seeds))
 
 
 def truncated(run: stages.Run) -> pd.DataFrame:
@@ -81,7 +81,7 @@ def truncated(run: stages.Run) -> pd.DataFrame:
     found = pd.DataFrame(rows).join(pd.DataFrame(ends, columns=columns))
     ahead = ["layer", "filters", "positions", *columns]
     others = [column for column in found if column not in ahead]
-    return found[ahead + others].assign(seed=_listed(run.profile.afcc.seeds))
+    return found[ahead + others].assign(seed=drawing.listed(run.profile.afcc.seeds))
 
 
 def masked_heads_by_width(run: stages.Run) -> pd.DataFrame:
@@ -103,12 +103,26 @@ def masked_heads_by_width(run: stages.Run) -> pd.DataFrame:
     found = _compared(run, table, right, ("width", "layer", "filters", "positions"), "threshold")
     config = run.profile.by_width
     network = f"VGG-{config.depths[0]}, d = {min(config.widths)} to {max(config.widths)}"
-    return found.assign(data=data.title(config.data.name), network=network, seed=_listed(config.seeds))
+    return found.assign(data=data.title(config.data.name), network=network, seed=drawing.listed(config.seeds))
 
 
 def width_tasks(run: stages.Run) -> list[Task]:
     """What `masked_heads_by_width` retrains, a task for each network, which is to be trained before."""
     return [head_study.task(item.run) for item in _of_widths(run)]
+
+
+def tasks(run: stages.Run) -> list[Task]:
+    """Everything that is pruned and retrained of the networks of a profile, none without a group `afcc`."""
+    return [*study.tasks(run), *width_tasks(run)] if run.profile.afcc else []
+
+
+def provenance(run: stages.Run) -> dict[str, dict]:
+    """Where what was retrained comes from: how many tasks, and `store.summary`; empty without a group `afcc`.
+
+    Latency is not among it: its rows name machine and threads.
+    """
+    every = tasks(run)
+    return {"afcc": {"tasks": len(every)} | store.summary(task.folder() for task in every)} if every else {}
 
 
 def _of_widths(run: stages.Run) -> list[series.Item]:
@@ -147,14 +161,11 @@ def _compared(
             beside.append(row | {"images": of_method["images"].iloc[0]})
         ends = _ends(run, answers).reshape(len(beside), -1)
         for row, values in zip(beside, ends, strict=True):
-            names = ("accuracy", "low", "high", *_with_ends("ahead"), *_with_ends("difference"))
+            compared = (f"{name}{end}" for name in ("ahead", "difference") for end in drawing.ENDS)
+            names = ("accuracy", "low", "high", *compared)
             rows.append(row | dict(zip(names, values, strict=True)))
     found = pd.DataFrame(rows)
     return found[[column for column in found if column not in ("seeds", "images")] + ["seeds", "images"]]
-
-
-def _with_ends(name: str) -> tuple[str, ...]:
-    return name, f"{name}_low", f"{name}_high"
 
 
 def _ends(run: stages.Run, answers: Sequence[np.ndarray]) -> np.ndarray:
@@ -183,7 +194,3 @@ def _minus(one: BySeed, other: BySeed) -> np.ndarray:
 def _stacked(answers: BySeed) -> np.ndarray:
     """Float64 `[seeds, images]`, seeds in ascending order; empty without seeds."""
     return np.stack([answers[seed].double().numpy() for seed in sorted(answers)]) if answers else np.empty((0, 0))
-
-
-def _listed(seeds: Sequence[int]) -> str:
-    return ", ".join(map(str, seeds))
