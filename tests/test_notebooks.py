@@ -56,6 +56,12 @@ def test_code_is_short_and_plain(path):
 
 
 @EACH
+def test_a_notebook_about_a_group_of_the_profile_names_it(path):
+    named = json.loads(path.read_text(encoding="utf-8"))["metadata"].get("singlefilter", {}).get("group")
+    assert named == {"06": "by_labels", "07": "by_width", "08": "afcc"}.get(path.name[:2])
+
+
+@EACH
 def test_reads_as_a_lesson(path):
     prose = "\n".join(source(cell) for cell in cells(path, "markdown"))
     for part in ("**The question.**", "**Why it matters.**", "**What to see.**", "## Exercise"):

@@ -1,5 +1,6 @@
 """The command line, called in process: what it does, what it says, and with which status it ends."""
 
+import json
 import os
 import time
 import types
@@ -71,6 +72,23 @@ def test_a_notebook_by_its_number(home):
     assert [path.name for path in run.notebooks("4")] == ["04_one_filter.ipynb"]
     with pytest.raises(run.UsageError, match="--only 99: no such notebook; there are 01, 04"):
         run.notebooks("99")
+
+
+def test_notebooks_about_a_group_that_the_profile_lacks(home, command, monkeypatch):
+    (home / "notebooks").mkdir()
+    for name, metadata in (("01_data", {}), ("07_width", {"singlefilter": {"group": "by_width"}}), ("10_claims", {})):
+        (home / "notebooks" / f"{name}.ipynb").write_text(json.dumps({"metadata": metadata}))
+    executed = []
+    monkeypatch.setattr(run, "execute", lambda notebook, *_: executed.append(notebook.stem))
+    monkeypatch.setattr(run, "_complete", lambda _: None)
+    own = home / "own.yaml"
+    own.write_text("purpose: a test\nminutes: 1\n")
+    status, out, _ = command("all", "--profile", str(own))
+    assert (status, executed) == (0, ["01_data", "10_claims"])
+    assert "07_width ... passed over: profile own has no group by_width" in out
+    status, _, err = command("all", "--profile", str(own), "--only", "07")
+    assert (status, len(executed)) == (2, 2)
+    assert "profile own has no group by_width; copy it from one of glyphs-1000, laptop, paper, quick" in err
 
 
 def test_a_mistake_in_a_profile_of_ones_own(home, tiny_home, command):

@@ -19,13 +19,9 @@ def runs(run: stages.Run) -> dict[str, tuple[stages.Run, stages.Run]]:
 
     The own recipe on all images is the run itself. Raises `ProfileError` when the profile has no group `choice`.
     """
-    profile = run.profile
-    if profile.choice is None:
-        raise profiles.ProfileError(
-            f"profile {profile.name} has no group choice; copy it from one of {', '.join(profiles.available())}"
-        )
-    without = dataclasses.replace(profile.part, held_out=profile.choice.held_out)
-    recipes = {profiles.OWN: profile.training} | dict(profile.choice.recipes)
+    profile, config = run.profile, profiles.group(run.profile, "choice")
+    without = dataclasses.replace(profile.part, held_out=config.held_out)
+    recipes = {profiles.OWN: profile.training} | dict(config.recipes)
     return {
         name: (
             _trained(run, f"{name} recipe, {without.held_out} of each label held out", recipe, without),

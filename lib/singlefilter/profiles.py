@@ -56,6 +56,7 @@ __all__ = [
     "Recipe",
     "available",
     "from_mapping",
+    "group",
     "load",
 ]
 
@@ -68,6 +69,18 @@ def available() -> tuple[str, ...]:
     """Names of the profiles that come with the library."""
     folder = resources.files("singlefilter") / "profiles"
     return tuple(sorted(path.name.removesuffix(".yaml") for path in folder.iterdir() if path.name.endswith(".yaml")))
+
+
+def group(profile: Profile, name: str) -> typing.Any:
+    """A group that not every profile has: `by_labels`, `by_width`, `afcc`, `choice`.
+
+    Raises `ProfileError` when this profile has none; the message names those to copy it from.
+    """
+    found = getattr(profile, name)
+    if found is None:
+        having = ", ".join(other for other in available() if getattr(load(other), name) is not None)
+        raise ProfileError(f"profile {profile.name} has no group {name}; copy it from one of {having}")
+    return found
 
 
 def load(name: str | Path) -> Profile:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import math
 import os
@@ -119,13 +120,18 @@ def _parser() -> argparse.ArgumentParser:
 def _all(options: argparse.Namespace) -> int:
     profile = profiles.load(options.profile)
     chosen = notebooks(options.only)
+    if options.only is not None and (group := _group(chosen[0])):
+        profiles.group(profile, group)  # without it there is nothing to run
     run = stages.Run(profile, options.data_dir)
     if options.fresh:
         _forget(run)
     if options.only is None:  # side by side, which is faster than each when its notebook comes to it
         _complete([run])
     for notebook in chosen:
-        execute(notebook, options.profile, profile.name, options.data_dir)
+        if (group := _group(notebook)) and getattr(profile, group) is None:
+            print(f"{notebook.stem} ... passed over: profile {profile.name} has no group {group}")
+        else:
+            execute(notebook, options.profile, profile.name, options.data_dir)
     _name_figures(profile.name)
     return 0
 
@@ -192,6 +198,11 @@ def notebooks(only: str | None = None) -> list[Path]:
         asked = f"--only {only}: no such notebook" if only else "no notebooks to run"
         raise UsageError(f"{asked}; there are {numbers} in {store.project_root() / 'notebooks'}")
     return chosen
+
+
+def _group(notebook: Path) -> str | None:
+    """The group of a profile that a notebook is about, where it is about one; its metadata name it."""
+    return json.loads(notebook.read_text(encoding="utf-8"))["metadata"].get("singlefilter", {}).get("group")
 
 
 def networks(run: stages.Run) -> list[stages.Run]:

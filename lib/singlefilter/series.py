@@ -44,7 +44,7 @@ def by_labels(run: stages.Run) -> list[Item]:
     need the same network they share its run.  Raises `ProfileError` when the profile has no such group or the data
     have fewer labels than it asks for.
     """
-    config, there = _group(run, "by_labels"), _labels(run, "by_labels")
+    config, there = profiles.group(run.profile, "by_labels"), _labels(run, "by_labels")
     if max(config.counts) > there:
         raise profiles.ProfileError(
             f"profile {run.profile.name}: by_labels.counts: {max(config.counts)} labels asked for, "
@@ -70,7 +70,7 @@ def by_width(run: stages.Run) -> list[Item]:
 
     Raises `ProfileError` when the profile has no such group.
     """
-    config, labels = _group(run, "by_width"), _labels(run, "by_width")
+    config, labels = profiles.group(run.profile, "by_width"), _labels(run, "by_width")
     part = profiles.Part(None, 0, config.train_per_label)
     return [
         Item(PER_LABEL, depth, width, labels, 0, seed, _item_run(run, config, depth, width, part, labels, seed))
@@ -158,15 +158,6 @@ def provenance(run: stages.Run) -> dict[str, dict]:
     return found
 
 
-def _group(run: stages.Run, name: str) -> profiles.ByLabels | profiles.ByWidth:
-    group = getattr(run.profile, name)
-    if group is None:
-        raise profiles.ProfileError(
-            f"profile {run.profile.name} has no group {name}; copy it from one of {', '.join(profiles.available())}"
-        )
-    return group
-
-
 def _with_data(run: stages.Run, config: profiles.ByLabels | profiles.ByWidth) -> profiles.Profile:
     """The profile with the images of the series: the same for all its networks, whatever their seeds are."""
     seed = run.profile.seed if config.data.seed is None else config.data.seed
@@ -174,7 +165,9 @@ def _with_data(run: stages.Run, config: profiles.ByLabels | profiles.ByWidth) ->
 
 
 def _labels(run: stages.Run, name: str) -> int:
-    return len(stages.all_labels(dataclasses.replace(run, profile=_with_data(run, _group(run, name)))))
+    return len(
+        stages.all_labels(dataclasses.replace(run, profile=_with_data(run, profiles.group(run.profile, name))))
+    )
 
 
 def _curves(config: profiles.ByLabels) -> Iterator[tuple[str, int, int]]:

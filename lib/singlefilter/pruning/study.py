@@ -29,14 +29,8 @@ Observed = tuple[pd.DataFrame, list[torch.Tensor]]
 
 def seeded(run: stages.Run) -> list[stages.Run]:
     """The run from each seed of the profile's group `afcc`.  Raises `ProfileError` where there is no such group."""
-    if run.profile.afcc is None:
-        raise profiles.ProfileError(
-            f"profile {run.profile.name} has no group afcc; copy it from one of {', '.join(profiles.available())}"
-        )
-    return [
-        dataclasses.replace(run, profile=dataclasses.replace(run.profile, seed=seed))
-        for seed in run.profile.afcc.seeds
-    ]
+    seeds = profiles.group(run.profile, "afcc").seeds
+    return [dataclasses.replace(run, profile=dataclasses.replace(run.profile, seed=seed)) for seed in seeds]
 
 
 def tasks(run: stages.Run) -> list[Task]:
