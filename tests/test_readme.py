@@ -57,6 +57,23 @@ def test_verdicts_are_those_of_the_committed_claims():
         assert estimate.replace("−", "-") == (measured if pd.notna(found["value"]) else "–")
 
 
+def test_claims_of_both_data_sets_are_those_of_the_committed_tables():
+    tables = [pd.read_csv(ROOT / f"figures/{name}/claims.csv").set_index("claim") for name in ("laptop", "glyphs-1000")]
+    rows = rows_of("From 3 to 1,000 labels")
+    assert len(rows) > 3
+    for claim, _, *said in rows:
+        for cell, found in zip(said, (table.loc[claim] for table in tables), strict=True):
+            measured = f"{found['value']:.2f} [{found['low']:.2f}, {found['high']:.2f}], {found['verdict']}"
+            assert cell.replace("−", "-") == measured
+
+
+def test_clusters_of_glyphs_are_those_of_the_committed_table():
+    table = pd.read_csv(ROOT / "figures/glyphs-1000/statistics_by_labels.csv").set_index(["layer", "labels"]).loc[8]
+    pattern = r"has (\S+) labels with K = 3 and (\S+) with K = 1,000, and a filter (\S+) and (\S+) clusters"
+    said = re.search(pattern, README).groups()
+    assert said == tuple(f"{table.loc[labels, name]:.1f}" for name in ("C_s", "N_c") for labels in (3, 1000))
+
+
 def test_claims_follow_from_the_committed_tables():
     claims = pd.read_csv(ROOT / "figures/laptop/claims.csv").set_index("claim")
     accuracy = pd.read_csv(ROOT / "figures/laptop/accuracy_by_layer.csv").query("head == 'flat'").set_index("layer")
