@@ -8,7 +8,7 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from singlefilter import figures, laws
+from singlefilter import figures, growth_charts, laws
 
 PICTURES = (3, 10, 20, 40, 60, 80, 100)
 LETTERS = (3, 10, 30, 100, 300, 1000)
@@ -363,3 +363,13 @@ def test_one_width_has_no_law_and_no_noise_is_marked():
     noise = draw("noise_by_width", table).axes[0]
     assert "▼ zero" in [text.get_text() for text in noise.texts]
     assert [text.get_text() for text in noise.get_legend().get_texts()] == ["VGG-16", "VGG-8"]
+
+
+@pytest.mark.parametrize("lowest", [0.013, 1, 7, 8.4, 0.96])
+@pytest.mark.parametrize("ratio", [1, 1.3, 3, 7, 40, 300, 9000])
+def test_a_log_axis_has_ticks_to_read_it_by(lowest, ratio):
+    axes = Figure().subplots()
+    growth_charts.log_y(axes, pd.Series([lowest, lowest * ratio]))
+    low, high = axes.get_ylim()
+    shown = [tick for tick in axes.get_yticks() if low <= tick <= high]
+    assert 2 <= len(shown) <= 8

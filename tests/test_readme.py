@@ -58,7 +58,8 @@ def test_verdicts_are_those_of_the_committed_claims():
 
 
 def test_claims_of_both_data_sets_are_those_of_the_committed_tables():
-    tables = [pd.read_csv(ROOT / f"figures/{name}/claims.csv").set_index("claim") for name in ("laptop", "glyphs-1000")]
+    names = ("laptop", "glyphs-1000")
+    tables = [pd.read_csv(ROOT / "figures" / name / "claims.csv").set_index("claim") for name in names]
     rows = rows_of("From 3 to 1,000 labels")
     assert len(rows) > 3
     for claim, _, *said in rows:

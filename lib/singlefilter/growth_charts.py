@@ -209,9 +209,10 @@ def log_y(ax: Axes, values: pd.Series) -> None:
 
 
 def plain_log(axis) -> None:
+    """Ticks with plain numbers on a log axis, at least two of them and not too many."""
     low, high = axis.get_view_interval()
-    subs = (1, 2, 5) if high < 50 * low else (1, 3) if high < 1000 * low else (1,)
-    axis.set_major_locator(LogLocator(subs=subs))
+    by_width = {1000: (1,), 50: (1, 3), 6: (1, 2, 5), 0: (1, 1.5, 2, 3, 4, 6, 8)}
+    axis.set_major_locator(LogLocator(subs=next(subs for least, subs in by_width.items() if high >= least * low)))
     axis.set_major_formatter(shared.PLAIN)
     axis.set_minor_locator(NullLocator())
 
