@@ -183,6 +183,24 @@ def test_peak_memory_is_that_of_the_maps():
     assert peak == pytest.approx(100 * 3 * (8 * 8 + 4 * 4) * 4 / 1e6)
 
 
+def test_all_of_it_runs_where_networks_compute_in_bfloat16(home, monkeypatch):
+    """As on a GPU, but for the device: what takes part in a sum has to agree in its number format."""
+    halves = []
+
+    def autocast(_: torch.device) -> torch.autocast:
+        halves.append(torch.autocast("cpu", torch.bfloat16))
+        return halves[-1]
+
+    monkeypatch.setattr("singlefilter.training.autocast", autocast)
+    monkeypatch.setattr("singlefilter.sweeps.complete", one_by_one)
+    few = run_of(afcc=GROUP | {"first_layers": [4]}, heads=PROFILE["heads"] | {"cuts": [4, 5]})
+    study.complete(few)
+    assert halves and stages.measurement(few).class_means["layer5_flat"].dtype == torch.float32
+    for of_seed in (head_study.observations, convolution_study.observations, network_study.observations):
+        table, right = of_seed(few)
+        assert len(table) == len(right) and table["accuracy"].between(0, 1).all()
+
+
 def test_pareto_and_claims_have_what_figures_need(run):
     table = study.pareto(run)
     assert len(table) == len(designs.designs(run)) + 1

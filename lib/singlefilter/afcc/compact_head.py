@@ -36,8 +36,8 @@ class CompactHead(nn.Module):
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Logits `[images, out_label]` of float `[images, filters * positions]`."""
         read = features.unflatten(1, (-1, self.positions)).index_select(1, self.filters)
-        logits = features.new_zeros(features.shape[0], self.labels)
-        logits = logits.index_add(1, self.outputs, (read * self.weights).sum(2))
+        source = (read * self.weights).sum(2)  # under autocast not of the features' number format
+        logits = source.new_zeros(len(features), self.labels).index_add(1, self.outputs, source)
         return logits if self.bias is None else logits + self.bias
 
 
