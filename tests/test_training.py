@@ -1,6 +1,7 @@
 """The training loop: its schedule, its resumption bit for bit, and what it says when it cannot go on."""
 
 import dataclasses
+import functools
 import math
 import time
 import types
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from singlefilter import data, profiles, training
+from singlefilter import data, distributed, models, profiles, training
 
 RECIPE = profiles.Recipe(epochs=3, batch=12, learning_rate=0.05, momentum=0.9, schedule="cosine", shift=1)
 
@@ -261,6 +262,29 @@ def test_nothing_is_compiled_on_a_cpu(monkeypatch):
     monkeypatch.setattr(torch, "compile", lambda *_, **__: pytest.fail("compiled"))
     model = network()
     assert training.compiled(model, torch.device("cpu")) is model
+
+
+def test_ranks_that_work_together_compile_nothing(monkeypatch):
+    monkeypatch.setattr(torch, "compile", lambda *_, **__: pytest.fail("compiled"))
+    monkeypatch.setattr(distributed, "world", lambda: 2)
+    model = network()
+    assert training.compiled(model, GPU) is model
+
+
+def test_every_network_is_compiled_however_many_there_were(monkeypatch):
+    """All of them share one forward function, of which the compiler keeps eight versions."""
+    compiled = []
+
+    def backend(graph, _):
+        compiled.append(labels)
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=backend))
+    for labels in range(2, 12):
+        forward = training.compiled(models.VGG(8, 1, labels), GPU)
+        assert forward(torch.zeros(2, 3, 32, 32)).shape == (2, labels)
+    torch.compiler.reset()
+    assert compiled == list(range(2, 12))
 
 
 def test_on_a_gpu_the_compiled_network_is_called_and_its_trial_leaves_no_trace(monkeypatch):

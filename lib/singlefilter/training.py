@@ -50,8 +50,10 @@ def compiled(model: nn.Module, on: torch.device) -> Callable[[torch.Tensor], tor
 
     Where it cannot be compiled (no C compiler, a network that the compiler does not know), it is called as it is
     and that is said once.  The first pass tries both directions, so that no failure waits in the backward pass.
+    Several ranks call it as it is, too: batch norms that wait for other ranks in the midst of a compiled network
+    were never tried.
     """
-    if on.type != "cuda":
+    if on.type != "cuda" or distributed.world() > 1:
         return model
     fast = None
 
@@ -60,6 +62,7 @@ def compiled(model: nn.Module, on: torch.device) -> Callable[[torch.Tensor], tor
         if fast is None:
             before = {name: buffer.clone() for name, buffer in model.named_buffers()}
             try:
+                torch.compiler.reset()  # it stops, unsaid, after eight networks that share one forward function
                 fast = torch.compile(model, dynamic=False)
                 fast(images).float().sum().backward()
             except Exception as error:  # whatever a compiler may raise; a fault of the network comes up again below
