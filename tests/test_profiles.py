@@ -32,6 +32,8 @@ def test_the_shipped_profiles():
     assert (paper.heads.epochs, paper.heads.learning_rate, paper.heads.factor) == (200, 0.01, 0.975)
     short = dict(paper.choice.recipes)["short"]
     assert (paper.choice.held_out, short.epochs, short.schedule, short.label_smoothing) == (50, 100, "cosine", 0.1)
+    for recipe in (paper.training, short):  # no smaller last batch, which would be compiled as well
+        assert 50_000 % recipe.batch == 0 and (50_000 - 100 * paper.choice.held_out) % recipe.batch == 0
     assert quick.choice is None and laptop.choice is None
     assert quick.analysis.threshold == laptop.analysis.threshold == paper.analysis.threshold == 0.3
 
