@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import itertools
 import json
 import math
 import sys
@@ -14,7 +15,7 @@ import pytest
 import torch
 from benchmarks import cases, machine, naive, peers, run, scaling, suite, table, timing
 
-from singlefilter import clusters, data, figures, profiles
+from singlefilter import clusters, data, figures, models, profiles, training
 
 # One of each label or two, so that everything runs in seconds on one core.
 TINY = dataclasses.replace(cases.SMALL, images=20, images_of_naive=20)
@@ -146,24 +147,62 @@ def test_the_ways_of_a_benchmark_agree(name, home):
         assert row["extrapolated"] == (row["note"].find("scaled") >= 0 and others)
 
 
-def test_throughput(capsys):
-    rows = machine.throughput(TINY, torch.device("cpu"))
+SMALL_PROFILE = profiles.from_mapping(
+    {
+        "name": "small", "purpose": "a network with two hidden layers", "minutes": 1, "data": {"name": "glyphs"},
+        "network": {"width": 2, "hidden": [4, 3]}, "training": {"batch": 5, "learning_rate": 0.01},
+    },
+    "test",
+)  # fmt: skip
+
+
+def test_throughput(capsys, monkeypatch):
+    fitted, fit = [], training.fit
+
+    def watched(model, train, test, recipe, *, checkpoint, **how):
+        curves = fit(model, train, test, recipe, checkpoint=checkpoint, **how)
+        fitted.append((model, len(test), recipe, checkpoint.exists()))
+        return curves
+
+    monkeypatch.setattr(training, "fit", watched)
+    monkeypatch.setattr(machine, "WARM_UP", 0)
+    rows = machine.throughput(TINY, SMALL_PROFILE, torch.device("cpu"))
     assert [row["case"] for row in rows] == [f"VGG-16, d = 2, epoch, batch {batch}" for batch in (5, 10)]
     assert [row["met"] for row in rows][0] == (rows[0]["seconds"] <= 2)
     assert math.isnan(rows[1]["target_seconds"])
-    assert capsys.readouterr().out.count("of the ceiling") == 2
+    for (model, tested, recipe, kept), batch in zip(fitted, (5, 10), strict=True):
+        assert [linear.out_features for linear in model.classifier[1:]] == [4, 3, TINY.labels]
+        assert recipe == dataclasses.replace(SMALL_PROFILE.training, epochs=3, batch=batch)
+        assert tested == TINY.gpu_test_images and kept
+    assert capsys.readouterr().out.count("of the measured bf16 ceiling") == 2
 
 
-def test_products_are_those_that_a_forward_pass_does():
-    case = cases.setting(2, 5, 5)
+def test_operations_are_those_of_a_pass_forward_and_back():
+    model = models.build(SMALL_PROFILE.network, 5, 32, 1)
     counted = []
-    for module in case.model.features.modules():
+    for module in model.modules():
         if isinstance(module, torch.nn.Conv2d):
             module.register_forward_hook(
                 lambda conv, _, out: counted.append(conv.weight.numel() * out.shape[2] * out.shape[3])
             )
-    case.model(data.to_input(case.split.images[:1]))
-    assert machine._products(case.points) == sum(counted)
+    model(torch.zeros(1, 3, 32, 32))
+    linear = 16 * 4 + 4 * 3 + 3 * 5
+    assert machine.epoch_operations(model, 7) == 7 * 3 * 2 * (sum(counted) + linear)
+
+
+def test_the_ceiling_is_taken_when_the_machine_is_warm(monkeypatch):
+    products = []
+
+    class Square:
+        def __matmul__(self, _):
+            products.append(1)
+
+    monkeypatch.setattr(torch, "randn", lambda *_, **__: Square())
+    ticks = itertools.count()
+    for module in (machine, timing):
+        monkeypatch.setattr(module, "clock", lambda: next(ticks) / 8)
+    assert machine.bf16_ceiling(TINY, torch.device("cpu")) == 2 * TINY.ceiling**3 * 8
+    assert len(products) == 3 + TINY.rounds  # at 1, 2 and 3 eighths of a second
 
 
 def test_no_gpu_is_said(monkeypatch, capsys):

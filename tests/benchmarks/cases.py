@@ -38,9 +38,9 @@ class Sizes:
     sweep_images: int = 400
     sweep_epochs: int = 16
     ceiling: int = 8192
-    gpu_width: int = 64
     gpu_images: int = 50_000
-    gpu_batches: tuple[int, ...] = (100, 500, 1000)
+    gpu_test_images: int = 10_000
+    gpu_batches: tuple[int, ...] = (500, 1000)  # beside the one of the profile
     jpegs: int = 48
     jpeg_bytes: int = 110_000
     jpeg_rounds: int = 7
@@ -52,7 +52,7 @@ SMALL = Sizes(
     width=2, labels=5, images=40, images_of_naive=20, batch=10, rounds=1, rounds_of_naive=1, filters=8,
     sampled_filters=2, many_filters=6, many_labels=12, resamples=20, scaling_images=(20, 40), scaling_widths=(2, 4),
     scaling_labels=(5, 10), scaling_filters=(4, 8), scaling_rounds=1, step=20, sweep_items=2, sweep_width=2,
-    sweep_images=20, sweep_epochs=1, ceiling=64, gpu_width=2, gpu_images=20, gpu_batches=(5, 10),
+    sweep_images=20, sweep_epochs=1, ceiling=64, gpu_images=20, gpu_test_images=10, gpu_batches=(10,),
     jpegs=2, jpeg_bytes=40_000, jpeg_rounds=1, jpeg_side=64,
 )  # fmt: skip
 
@@ -72,7 +72,7 @@ class Setting:
 
 
 def setting(width: int, labels: int, images: int, kinds: tuple[str, ...] = profiles.HEAD_KINDS) -> Setting:
-    """VGG-16 of a width on images of 32 pixels, as many of each label as fit (one at the least), labels ascending."""
+    """VGG-16 of a width, and `random_images` on the device that computes."""
     on = training.device()
     with torch.random.fork_rng():
         torch.manual_seed(1)
@@ -83,11 +83,15 @@ def setting(width: int, labels: int, images: int, kinds: tuple[str, ...] = profi
     points = heads.head_points(models.cut_points(model, 32), profiles.Heads(kinds=kinds))
     flat = heads.initial_weights(points, labels, 1)
     weights = {p.name: flat[p.name].reshape(labels, p.cut.filters, p.positions).to(on) for p in points}
+    return Setting(model, points, weights, random_images(labels, images).to(on))
+
+
+def random_images(labels: int, images: int) -> data.Split:
+    """Images of 32 pixels, as many of each label as fit (one at the least), labels ascending."""
     truth = torch.arange(labels).repeat_interleave(max(1, images // labels))
     generator = torch.Generator().manual_seed(1)
     pixels = torch.randint(0, 256, (len(truth), 3, 32, 32), dtype=torch.uint8, generator=generator)
-    split = data.Split(pixels, truth, tuple(map(str, range(labels))))
-    return Setting(model, points, weights, split.to(on))
+    return data.Split(pixels, truth, tuple(map(str, range(labels))))
 
 
 def network_fields(sizes: Sizes) -> tuple[list[np.ndarray], str]:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
 from torch.nn import functional
 
-from benchmarks.cases import Sizes, setting
+from benchmarks.cases import Sizes, random_images, setting
 from benchmarks.table import OURS, absolute, compare
-from benchmarks.timing import Way, in_turn
-from singlefilter import data, heads, profiles, stages, sweeps, training
+from benchmarks.timing import Way, clock, in_turn
+from singlefilter import afcc, data, models, profiles, stages, sweeps, training
 
 STEPS = 5
+EPOCHS = 3
+WARM_UP = 0.5  # seconds
 
 
 def layout(sizes: Sizes) -> list[dict]:
@@ -89,48 +93,60 @@ def sweep(sizes: Sizes) -> list[dict]:
 
 
 def gpu(sizes: Sizes) -> list[dict]:
-    """Epochs of the network at full width on a GPU, and what part of its matrix products' speed they reach."""
+    """Epochs of the paper's network on a GPU, and what part of its matrix products' speed they reach."""
     if not torch.cuda.is_available():
-        print("there is no GPU, so the epochs of VGG-16 with d = 64 are left out", flush=True)
+        print("there is no GPU, so the epochs of the network of profile paper are left out", flush=True)
         return []
-    return throughput(sizes, torch.device("cuda"))
+    return throughput(sizes, profiles.load("paper"), torch.device("cuda"))
 
 
-def throughput(sizes: Sizes, on: torch.device) -> list[dict]:
-    """Seconds of a training epoch at several batch sizes: the last of three, the first one compiles.
+def throughput(sizes: Sizes, profile: profiles.Profile, on: torch.device) -> list[dict]:
+    """Seconds of a training epoch of a profile, as in its stage, at the profile's batch size and others.
 
-    The ceiling is the fastest product of two square bfloat16 matrices in this run; an epoch's operations are those
-    of the convolutions and the head, forward and twice as many backward.
+    Of three epochs the last one counts, since the first one compiles, with a third of what they took beside their
+    own seconds: that is their checkpoints.
     """
-    square = torch.randn(sizes.ceiling, sizes.ceiling, device=on, dtype=torch.bfloat16)
-    ceiling = 2 * sizes.ceiling**3 / in_turn([Way("product", lambda: square @ square)], sizes.rounds)["product"].low
-    case = setting(sizes.gpu_width, sizes.labels, sizes.gpu_images)
-    split = case.split.to(on)
-    few = data.Split(split.images[::50], split.labels[::50], split.names)
-    operations = 3 * 2 * len(split) * (_products(case.points) + case.points[-1].fan_in * sizes.labels)
-    rows = []
-    for batch in sizes.gpu_batches:
-        model = setting(sizes.gpu_width, sizes.labels, 1).model
-        recipe = profiles.Recipe(epochs=3, batch=batch, learning_rate=0.01)
-        seconds = training.fit(model, split, few, recipe, seed=1)["seconds"].iloc[-1]
-        reached = operations / seconds / ceiling
-        speed = f"{len(split) / seconds:,.0f} images/s"
-        note = f"{speed}; {reached:.1%} of the ceiling, {ceiling / 1e12:.3g} TFLOP/s in bf16"
-        print(f"gpu          epoch, batch {batch}: {note}", flush=True)
-        bound = {"target_seconds": 2.0} if batch == min(sizes.gpu_batches) else {}
+    ceiling = bf16_ceiling(sizes, on)
+    split, test = (random_images(sizes.labels, images).to(on) for images in (sizes.gpu_images, sizes.gpu_test_images))
+    network, rows = profile.network, []
+    for batch in (profile.training.batch, *sizes.gpu_batches):
+        model = models.build(network, sizes.labels, 32, profile.seed).to(on, memory_format=torch.channels_last)
+        recipe = dataclasses.replace(profile.training, epochs=EPOCHS, batch=batch)
+        with tempfile.TemporaryDirectory() as folder:
+            start = clock()
+            curves = training.fit(model, split, test, recipe, seed=1, checkpoint=Path(folder) / "checkpoint.pt")
+            whole = clock() - start
+        epochs = curves.loc[curves["split"] == "test", "seconds"]
+        seconds = float(epochs.iloc[-1] + (whole - epochs.sum()) / EPOCHS)
+        reached = epoch_operations(model, len(split)) / seconds / ceiling
+        note = f"{len(split) / seconds:,.0f} images/s; {reached:.1%} of the measured bf16 ceiling"
+        note = f"{note}, {ceiling / 1e12:.3g} TFLOP/s"
+        print(f"gpu          batch {batch}: {seconds:.3g} s an epoch, {note}", flush=True)
+        bound = {"target_seconds": 2.0} if batch == profile.training.batch else {}
         row = {"seconds": seconds, "images": len(split), "labels": sizes.labels, "note": note} | bound
-        rows.append(absolute("gpu", f"VGG-16, d = {sizes.gpu_width}, epoch, batch {batch}", OURS, **row))
+        rows.append(absolute("gpu", f"VGG-{network.depth}, d = {network.width}, epoch, batch {batch}", OURS, **row))
     return rows
 
 
-def _products(points: tuple[heads.HeadPoint, ...]) -> int:
-    """Multiplications of an image in the 3x3 convolutions that lead to the flat heads' cuts, pools after them."""
-    cuts = [point.cut for point in points if point.kind == "flat"]
-    total, channels, side = 0, 3, 32
-    for cut in cuts:
-        total += 9 * channels * cut.filters * side**2
-        channels, side = cut.filters, cut.side
-    return total
+def bf16_ceiling(sizes: Sizes, on: torch.device) -> float:
+    """Operations a second of products of two square bfloat16 matrices, by the faster quartile of some rounds.
+
+    Half a second of products goes ahead, in which a GPU comes to its full clock rate.
+    """
+    square = torch.randn(sizes.ceiling, sizes.ceiling, device=on, dtype=torch.bfloat16)
+
+    def warm_up() -> None:
+        start = clock()
+        while clock() - start < WARM_UP:
+            square @ square
+
+    timed = in_turn([Way("product", lambda: square @ square, warm_up=warm_up)], sizes.rounds)
+    return 2 * sizes.ceiling**3 / timed["product"].low
+
+
+def epoch_operations(model: torch.nn.Module, images: int) -> int:
+    """Operations of a training epoch: convolutions and linear layers, two a multiply-add, backward twice forward."""
+    return 3 * 2 * images * afcc.costs(model, torch.zeros(1, 3, 32, 32)).multiply_adds
 
 
 @contextmanager
