@@ -4,11 +4,13 @@ when their files have changed."""
 import json
 import logging
 import multiprocessing
+import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import torch
 
 from singlefilter import store
 
@@ -109,6 +111,34 @@ def test_manifest_tells_what_and_from_where(home):
     assert {"python", "torch", "numpy", "singlefilter"} <= set(manifest["versions"])
     assert {"system", "processor", "cores", "memory_gib", "gpu"} == set(manifest["machine"])
     assert manifest["seconds"] >= 0
+
+
+def test_versions_of_cuda_are_named_where_there_is_a_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    without = store.versions()
+    assert set(without) == {"python", *store._PACKAGES}
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 91900)
+    assert store.versions() == without | {"cuda": "13.0", "cudnn": "91900"}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [(None, "unknown"), ("0123abcd", "0123abcd"), ("0123abcd-dirty", "0123abcd-dirty"), ("main", "unknown")],
+)
+def test_the_commit_of_a_copy_is_what_the_environment_says(monkeypatch, given, expected):
+    def no_repository(*_):
+        raise subprocess.CalledProcessError(128, "git")
+
+    monkeypatch.delenv("SINGLEFILTER_COMMIT", raising=False)
+    if given is not None:
+        monkeypatch.setenv("SINGLEFILTER_COMMIT", given)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_git", no_repository)
+        assert store.commit() == expected
+    monkeypatch.setattr(store, "_git", lambda _, what, *__: "f" * 40 if what == "rev-parse" else "")
+    assert store.commit() == "f" * 40, "git knows better"
 
 
 def test_interrupted_build_goes_on_in_its_folder(home):

@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import platform
+import re
 import shutil
 import subprocess
 import tempfile
@@ -158,7 +159,9 @@ def file_checksum(path: Path) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that results depend on."""
+    """Versions of Python and of the packages that results depend on; with a GPU, of CUDA and cuDNN, too."""
+    import torch
+
     found = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
@@ -167,6 +170,8 @@ def versions() -> dict[str, str]:
             from singlefilter import __version__
 
             found[package] = __version__ if package == "singlefilter" else "not installed"
+    if torch.cuda.is_available():
+        found |= {"cuda": str(torch.version.cuda), "cudnn": str(torch.backends.cudnn.version())}
     return found
 
 
@@ -188,15 +193,21 @@ def machine() -> dict[str, object]:
 
 
 def commit() -> str:
-    """Commit of the library's checkout, `-dirty` when the library differs from it; `unknown` where there is none."""
+    """Commit of the library's checkout, `-dirty` when the library differs from it.
+
+    Where git cannot tell, as in a copy without `.git`: `$SINGLEFILTER_COMMIT` if that is a commit's name (7 to 64
+    hexadecimal digits, and `-dirty` perhaps), else `unknown`.
+    """
+    given = os.environ.get("SINGLEFILTER_COMMIT", "")
+    given = given if re.fullmatch("[0-9a-f]{7,64}(-dirty)?", given) else "unknown"
     root = Path(__file__).resolve().parents[2]
     if not (root / "pyproject.toml").exists():  # installed: a repository around it would be another project's
-        return "unknown"
+        return given
     try:
         head = _git(root, "rev-parse", "HEAD")
         dirty = _git(root, "status", "--porcelain", "--", "lib")
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        return given
     return head + ("-dirty" if dirty else "")
 
 
