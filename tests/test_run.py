@@ -140,6 +140,8 @@ def test_a_second_run_reuses_and_names_everything(tiny, tiny_home, command, monk
     assert status == 0
     for name, folder in stages.folders(tiny).items():
         assert f"{name}: {folder}, " in out
+        line = next(line for line in out.splitlines() if line.startswith(f"{name}: "))
+        assert line.endswith(" s an epoch") == (name in ("train", "heads"))
 
 
 def test_paused_by_minutes_and_resumed_to_the_same_network(tiny, tiny_home, home, command, monkeypatch):

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 from safetensors import SafetensorError
 
 from singlefilter import (
@@ -151,8 +152,15 @@ def _run(options: argparse.Namespace) -> int:
     stages.complete(run, max(wanted, key=stages.NAMES.index))
     for name, folder in stages.folders(run).items():
         if store.is_complete(folder):
-            _say(f"{name}: {folder}, {store.manifest(folder)['seconds']:.0f} s")
+            _say(f"{name}: {folder}, {store.manifest(folder)['seconds']:.0f} s{_by_epoch(folder)}")
     return 0
+
+
+def _by_epoch(folder: Path) -> str:
+    """The median time of an epoch of a stage that trained for some."""
+    curves = folder / "curves.csv"
+    seconds = pd.read_csv(curves)["seconds"] if curves.exists() else pd.Series(dtype=float)
+    return f", {seconds.median():.3g} s an epoch" if len(seconds) else ""
 
 
 def _sweep(options: argparse.Namespace) -> int:
