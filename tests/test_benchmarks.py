@@ -149,7 +149,7 @@ def test_the_ways_of_a_benchmark_agree(name, home):
 
 SMALL_PROFILE = profiles.from_mapping(
     {
-        "name": "small", "purpose": "a network with two hidden layers", "minutes": 1, "data": {"name": "glyphs"},
+        "name": "small", "purpose": "a network with two hidden layers", "minutes": 1, "data": {"name": "cifar100"},
         "network": {"width": 2, "hidden": [4, 3]}, "training": {"batch": 5, "learning_rate": 0.01},
     },
     "test",

@@ -193,7 +193,7 @@ def test_all_of_it_runs_where_networks_compute_in_bfloat16(home, monkeypatch):
 
     monkeypatch.setattr("singlefilter.training.autocast", autocast)
     monkeypatch.setattr("singlefilter.sweeps.complete", one_by_one)
-    few = run_of(afcc=GROUP | {"first_layers": [4]}, heads=PROFILE["heads"] | {"cuts": [4, 5]})
+    few = run_of(afcc=GROUP | {"first_layers": [4]})
     study.complete(few)
     assert halves and stages.measurement(few).class_means["layer5_flat"].dtype == torch.float32
     for of_seed in (head_study.observations, convolution_study.observations, network_study.observations):
