@@ -51,7 +51,7 @@ def table(run: stages.Run) -> pd.DataFrame:
     """
     rows = []
     for name, (judged, whole) in runs(run).items():
-        curves = stages.network(whole)[1]
+        curves = stages.curves(whole)
         row = {"recipe": name, "epochs": whole.profile.training.epochs}
         row |= _last_epoch("accuracy", "images", judged) | _last_epoch("test_accuracy", "test_images", whole)
         rows.append(row | {"seconds": round(curves.drop_duplicates("epoch")["seconds"].sum(), 3)})
@@ -78,7 +78,7 @@ def _trained(run: stages.Run, name: str, recipe: profiles.Recipe, part: profiles
 
 def _last_epoch(name: str, images: str, run: stages.Run) -> dict[str, float]:
     """Accuracy after the last epoch on the split that stands for the test, its interval, and how many images."""
-    curves = stages.network(run)[1]
+    curves = stages.curves(run)
     accuracy = curves[curves["split"] == "test"].sort_values("epoch")["accuracy"].iloc[-1]
     there = len(stages.splits(run)["test"])
     interval = statistics.proportion_interval(round(accuracy * there), there)

@@ -23,6 +23,7 @@ from singlefilter import data, distributed, fields, models, profiles, store, tra
 from singlefilter import heads as heads_
 
 NAMES = ("data", "train", "heads", "measure")
+NETWORK = "network.safetensors"  # the one large file that drawing can do without; packs leave it out
 
 
 @dataclass(frozen=True)
@@ -80,13 +81,23 @@ def all_labels(run: Run) -> tuple[str, ...]:
 
 
 def network(run: Run) -> tuple[nn.Module, pd.DataFrame]:
-    """The trained network, in eval mode on the device that computes, and its training curves."""
+    """The trained network, in eval mode on the device that computes, and its training curves.
+
+    Raises `FileNotFoundError` where its stage came in a pack, which has the curves only.
+    """
     folder = _network_folder(run)
     profile, names = run.profile, splits(run)["train"].names
+    if not (folder / NETWORK).exists():
+        raise FileNotFoundError(f"{folder} came in a pack, without the network; `run --fresh` trains it here")
     model = models.build(_without_weights(profile), len(names), profile.data.image_size, profile.seed)
-    model.load_state_dict(load_file(folder / "network.safetensors"))
+    model.load_state_dict(load_file(folder / NETWORK))
     model = model.eval().to(training.device(), memory_format=torch.channels_last)
-    return model, _read_curves(folder)
+    return model, curves(run)
+
+
+def curves(run: Run) -> pd.DataFrame:
+    """Training curves of the network: epoch, split, accuracy, loss, learning_rate, seconds."""
+    return _read_curves(_network_folder(run))
 
 
 @functools.lru_cache(maxsize=8)
@@ -231,7 +242,7 @@ def _network_folder(run: Run) -> Path:
             seed=profile.seed, checkpoint=checkpoint, deadline=run.deadline,
         )  # fmt: skip
         tensors = {key: tensor.cpu().contiguous() for key, tensor in model.state_dict().items()}
-        _finish(work, "network.safetensors", tensors, curves)
+        _finish(work, NETWORK, tensors, curves)
 
     return _stage("train", _configs(run)["train"], build)
 

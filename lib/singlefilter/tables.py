@@ -60,7 +60,7 @@ def samples(run: stages.Run, seed: int = 0) -> pd.DataFrame:
 
 def curves(run: stages.Run) -> pd.DataFrame:
     """Training curves of the network: epoch, split, accuracy, loss, learning_rate, seconds."""
-    return stages.network(run)[1]
+    return stages.curves(run)
 
 
 def accuracy_by_layer(run: stages.Run) -> pd.DataFrame:
