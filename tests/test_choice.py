@@ -9,7 +9,7 @@ import pytest
 import torch
 from conftest import forget_caches
 
-from singlefilter import choice, data, profiles, run, stages, statistics, store, training
+from singlefilter import choice, data, profiles, publishing, stages, statistics, store, training
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +150,7 @@ def test_runs_of_the_recipes(tiny):
         assert judged.profile.seed == whole.profile.seed == tiny.profile.seed
     assert len({stages.folders(one)["train"] for pair in found.values() for one in pair}) == 4
     assert choice.networks(tiny) == [one for pair in found.values() for one in pair]
-    assert set(choice.networks(tiny)) <= set(run.networks(tiny))
+    assert set(choice.networks(tiny)) <= set(publishing.networks(tiny))
     assert choice.provenance(tiny)["choice"]["networks"] == len(set(choice.networks(tiny)))
 
 
@@ -162,7 +162,7 @@ def test_what_nobody_looks_at_costs_little(tiny):
 def test_a_profile_without_the_group(tiny):
     without = dataclasses.replace(tiny, profile=dataclasses.replace(tiny.profile, choice=None))
     assert choice.networks(without) == []
-    assert not [one for one in run.networks(without) if one.profile.part.held_out]
+    assert not [one for one in publishing.networks(without) if one.profile.part.held_out]
     with pytest.raises(profiles.ProfileError, match="profile tiny has no group choice; copy it from one of"):
         choice.table(without)
 

@@ -7,36 +7,10 @@ import pandas as pd
 import pytest
 import torch
 
-from singlefilter import chance, choice, controls, data, figures, growth, heads, stages, tables
-from singlefilter.pruning import study, summaries
+from singlefilter import data, figures, heads, publishing, stages, tables
 
 LAYERS = range(1, 14)
 ENDS = ("", "_low", "_high")
-TABLES = {
-    "samples": tables.samples,
-    "curves": tables.curves,
-    "recipes": choice.table,
-    "accuracy_by_layer": tables.accuracy_by_layer,
-    "one_filter": tables.one_filter,
-    "cluster_images": tables.cluster_images,
-    "statistics_by_layer": tables.statistics_by_layer,
-    "claims": tables.claims,
-    "thresholds": controls.thresholds,
-    "label_orders": controls.label_orders,
-    "splits": controls.splits,
-    "seeds": controls.seeds,
-    "clusters_are_real": chance.clusters_are_real,
-    "error_by_labels": growth.error_by_labels,
-    "laws_of_error": growth.laws_of_error,
-    "statistics_by_labels": growth.statistics_by_labels,
-    "trends_by_labels": growth.trends_by_labels,
-    "noise_by_width": growth.noise_by_width,
-    "masked_heads": summaries.masked_heads,
-    "masked_heads_by_width": summaries.masked_heads_by_width,
-    "masked_convolutions": summaries.masked_convolutions,
-    "truncation": summaries.truncated,
-    "smaller_networks": study.pareto,
-}
 
 
 def naive_matrices(run: stages.Run, layer: int, split: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -204,8 +178,7 @@ def test_samples_say_how_to_get_what_is_missing(tiny):
 
 @pytest.mark.parametrize("name", figures.FIGURES)
 def test_every_table_is_published_and_drawn_again(tiny, name):
-    assert set(TABLES) == set(figures.FIGURES)
-    table = TABLES[name](tiny)
+    table = publishing.TABLES[name].table(tiny)
     tables.publish(tiny, name, table)
     folder = tables.folder(tiny)
     assert folder.parts[-2:] == ("figures", "tiny")

@@ -16,23 +16,21 @@ from safetensors import SafetensorError
 
 from singlefilter import (
     __version__,
-    chance,
-    choice,
-    controls,
     data,
     distributed,
     environment,
     fields,
     figures,
+    packing,
     profiles,
     progress,
-    series,
+    publishing,
     stages,
     store,
     sweeps,
     training,
 )
-from singlefilter.pruning import study, summaries
+from singlefilter.pruning import summaries
 
 EXIT_PAUSED = 75  # EX_TEMPFAIL: not a failure, run it again
 
@@ -58,6 +56,8 @@ def main(arguments: list[str] | None = None) -> int:
         fields.NotFinite,
         figures.TableError,
         NotebookFailed,
+        packing.PackError,
+        publishing.Failed,
         sweeps.Failed,
         OSError,
         SafetensorError,
@@ -96,17 +96,26 @@ def _parser() -> argparse.ArgumentParser:
     run = command("run", _run, "run the stages of a profile without notebooks; what is there is reused")
     sweep = command("sweep", _sweep, "train, prune and retrain what the notebooks of some profiles need, in parallel")
     draw = command("figures", _figures, "draw every figure of a profile again from its saved table alone")
+    publish = command("publish", _publish, "make every figure of a profile, and its table, without notebooks")
+    pack = command("pack", _pack, "write figures of a profile, and what they are drawn from, into a few small files")
+    unpack = command("unpack", _unpack, "put what was packed on another machine in place")
     command("check", _check, "check that the packages fit together")
 
     for added in (everything, run, draw):
         added.add_argument("--profile", default="quick", help="a profile's name, or a YAML file (default: quick)")
-    for added in (everything, run):
+    for added in (everything, run, sweep, publish, pack):
         added.add_argument("--data-dir", type=_folder, help="folder of the data sets (default: data/ in the project)")
+    for added in (everything, run):
         added.add_argument("--fresh", action="store_true", help="forget what was trained and measured before")
     sweep.add_argument("profiles", nargs="+", metavar="PROFILE", help="profiles by name, or YAML files")
     sweep.add_argument("--jobs", type=int, help="items at a time (default: one a core; on a GPU 4)")
     sweep.add_argument("--dask", metavar="ADDRESS", help="scheduler of a Dask cluster, such as tcp://host:8786")
-    sweep.add_argument("--data-dir", type=_folder, help="folder of the data sets (default: data/ in the project)")
+    for added in (publish, pack):
+        added.add_argument("profile", metavar="PROFILE", help="a profile's name, or a YAML file")
+    publish.add_argument("--figure", nargs="+", choices=publishing.TABLES, metavar="NAME", help="only these")
+    pack.add_argument("--to", required=True, type=Path, metavar="FOLDER", help="where its files are written")
+    pack.add_argument("--cuts", type=_cuts, default=(), metavar="A,B", help="heads at these cuts only (default: all)")
+    unpack.add_argument("files", nargs="+", type=Path, metavar="FILE", help="all files of a pack, or of several")
     everything.add_argument("--only", metavar="NN", help="one notebook by its number, with the stages it needs")
     run.add_argument(
         "--stages",
@@ -173,7 +182,7 @@ def _sweep(options: argparse.Namespace) -> int:
 
 def _complete(runs: list[stages.Run], jobs: int | None = None, scheduler: str | None = None) -> None:
     """Train every network that the notebooks of some profiles need, and then retrain what is pruned of them."""
-    for items_of in (networks, summaries.tasks):  # what is pruned has to be trained
+    for items_of in (publishing.networks, summaries.tasks):  # what is pruned has to be trained
         items = dict.fromkeys(item for run in runs for item in items_of(run))
         if items:
             print(sweeps.complete(list(items), jobs, scheduler=scheduler), flush=True)
@@ -184,6 +193,24 @@ def _figures(options: argparse.Namespace) -> int:
     if not folder.is_dir():
         raise UsageError(f"{folder} is not there yet: run the profile first")
     for path in figures.redraw(folder):
+        print(path)
+    return 0
+
+
+def _publish(options: argparse.Namespace) -> int:
+    publishing.publish(stages.Run(profiles.load(options.profile), options.data_dir), options.figure)
+    return 0
+
+
+def _pack(options: argparse.Namespace) -> int:
+    run = stages.Run(profiles.load(options.profile), options.data_dir)
+    for path in packing.pack(run, options.to, options.cuts):
+        print(f"{path}, {path.stat().st_size / 2**20:.1f} MiB")
+    return 0
+
+
+def _unpack(options: argparse.Namespace) -> int:
+    for path in packing.unpack(options.files):
         print(path)
     return 0
 
@@ -211,17 +238,6 @@ def notebooks(only: str | None = None) -> list[Path]:
 def _group(notebook: Path) -> str | None:
     """The group of a profile that a notebook is about, where it is about one; its metadata name it."""
     return json.loads(notebook.read_text(encoding="utf-8"))["metadata"].get("singlefilter", {}).get("group")
-
-
-def networks(run: stages.Run) -> list[stages.Run]:
-    """Every network that the notebooks of a profile need: its own, its controls, the choice of
-    a recipe, and those of its series."""
-    seeds = [controls.with_seed(run, seed) for seed in run.profile.controls.seeds]
-    untrained = [chance.untrained(run)] if run.profile.controls.untrained else []
-    items = series.by_labels(run) if run.profile.by_labels else []
-    items += series.by_width(run) if run.profile.by_width else []
-    pruned = study.seeded(run) if run.profile.afcc else []
-    return [run, *seeds, *untrained, *choice.networks(run), *pruned, *(item.run for item in items)]
 
 
 def execute(notebook: Path, profile: str, name: str, data_dir: Path | None) -> Path:
@@ -293,6 +309,13 @@ def _folder(text: str) -> Path:
     if not path.is_dir():
         raise argparse.ArgumentTypeError(f"{path} is no folder")
     return path.resolve()
+
+
+def _cuts(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(map(int, text.split(",")))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text}: cuts are numbers of layers, such as 2,4,7") from error
 
 
 def _minutes(text: str) -> float:

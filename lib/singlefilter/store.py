@@ -86,6 +86,14 @@ def stage(name: str, config: object, build: Callable[[Path], None]) -> Path:
     return folder
 
 
+def adopt(work: Path, folder: Path) -> None:
+    """Move a sealed stage that was built elsewhere to its folder; one there that does not verify is set aside."""
+    with FileLock(folder.with_name(folder.name + ".lock")):
+        if folder.exists():
+            _set_aside(folder)
+        os.replace(work, folder)
+
+
 def is_complete(folder: Path) -> bool:
     """Whether a stage folder is there and every file has the size and checksum of its manifest."""
     if not (folder / MANIFEST).exists():
