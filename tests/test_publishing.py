@@ -71,6 +71,7 @@ def own_home(tiny_home, tmp_path, monkeypatch):
     forget_caches()
 
 
+@pytest.mark.slow
 def test_every_figure_by_one_command(own_home, capsys):
     assert run.main(["publish", str(own_home / "tiny.yaml")]) == 0
     folder = own_home / "figures" / "tiny"
