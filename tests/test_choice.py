@@ -189,13 +189,13 @@ def test_the_table_of_the_tiny_run(tiny):
 def test_held_out_images_choose_and_a_tie_is_the_own_recipe(tiny, monkeypatch, judged, chosen):
     """Test accuracies the other way round, and a better epoch before the last, change nothing."""
 
-    def network(of: stages.Run) -> tuple[None, pd.DataFrame]:
+    def curves(of: stages.Run) -> pd.DataFrame:
         own = of.profile.training == tiny.profile.training
         last = judged[0 if own else 1] if of.profile.part.held_out else 0.5 - judged[0 if own else 1]
         rows = [{"epoch": 1, "split": "test", "accuracy": 1.0}, {"epoch": 2, "split": "test", "accuracy": last}]
-        return None, pd.DataFrame(rows).assign(seconds=1.5)
+        return pd.DataFrame(rows).assign(seconds=1.5)
 
-    monkeypatch.setattr(stages, "network", network)
+    monkeypatch.setattr(stages, "curves", curves)
     table = choice.table(tiny)
     assert table["chosen"].tolist() == chosen
     np.testing.assert_allclose(table["accuracy"], judged)
