@@ -62,7 +62,7 @@ def compiled(model: nn.Module, on: torch.device) -> Callable[[torch.Tensor], tor
         if fast is None:
             before = {name: buffer.clone() for name, buffer in model.named_buffers()}
             try:
-                torch.compiler.reset()  # it stops, unsaid, after eight networks that share one forward function
+                torch.compiler.reset()  # it goes no further after eight networks that share one forward function
                 fast = torch.compile(model, dynamic=False)
                 fast(images).float().sum().backward()
             except Exception as error:  # whatever a compiler may raise; a fault of the network comes up again below
