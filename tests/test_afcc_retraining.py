@@ -145,6 +145,7 @@ def test_retraining_resumed_equals_uninterrupted(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(training, "_save", pause)
+        patch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", 0)
         afcc.retrain(parts, ["features.layer8"], masks, split(), RECIPE, seed=1, checkpoint=checkpoint)
     parts = network()
     afcc.retrain(parts, ["features.layer8"], masks, split(), RECIPE, seed=1, checkpoint=checkpoint)

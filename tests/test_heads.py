@@ -201,7 +201,8 @@ def test_with_views_resumed_equals_uninterrupted(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("passes", [2, 3, 5])  # of 3 in an epoch
-def test_resumed_equals_uninterrupted(tmp_path, passes):
+def test_resumed_equals_uninterrupted(tmp_path, monkeypatch, passes):
+    monkeypatch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", 0)
     model, checkpoint = trunk(), tmp_path / "checkpoint.pt"
     whole, curves = heads.fit(model, points(model), split(), RECIPE, seed=1)
     chosen, done = points(model), []

@@ -133,6 +133,29 @@ class Interrupted(Exception):
     pass
 
 
+@pytest.fixture
+def every_epoch(monkeypatch):
+    """A checkpoint after every epoch but the last."""
+    monkeypatch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", 0)
+
+
+@pytest.mark.parametrize(("between", "expected"), [(20, [3, 6]), (0, [1, 2, 3, 4, 5, 6]), (57, [])])
+def test_checkpoints_are_some_seconds_apart_and_none_follows_the_last_epoch(monkeypatch, between, expected):
+    """Seven epochs of eight seconds each."""
+    now, kept = [0.0], []
+
+    def evaluate(*_):
+        now[0] += 8
+        return {"accuracy": 0.0, "loss": 0.0}
+
+    monkeypatch.setattr(training, "time", types.SimpleNamespace(monotonic=lambda: 0, perf_counter=lambda: now[0]))
+    monkeypatch.setattr(training, "evaluate", evaluate)
+    monkeypatch.setattr(training, "_save", lambda *arguments: kept.append(arguments[-1]))
+    monkeypatch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", between)
+    training.fit(network(), split(), split(seed=1), dataclasses.replace(RECIPE, epochs=7), seed=2)
+    assert kept == expected
+
+
 def fail_at(model: nn.Module, passes: int) -> None:
     """Raise in the forward pass of that number, counted in train mode."""
     done = []
@@ -146,6 +169,7 @@ def fail_at(model: nn.Module, passes: int) -> None:
 
 
 @pytest.mark.parametrize("passes", [1, 4, 5, 7, 12])  # of 4 in an epoch
+@pytest.mark.usefixtures("every_epoch")
 def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, passes):
     whole = network()
     curves = training.fit(whole, split(), split(seed=1), RECIPE, seed=2)
@@ -176,6 +200,14 @@ def test_pauses_after_an_epoch_and_goes_on(tmp_path, monkeypatch):
     assert_equal(whole, resumed)
 
 
+def test_a_pause_before_any_new_epoch_writes_no_checkpoint(tmp_path):
+    checkpoint = tmp_path / "checkpoint.pt"
+    with pytest.raises(training.Paused, match="after epoch 0 of 3"):
+        training.fit(network(), split(), split(), RECIPE, seed=2, checkpoint=checkpoint, deadline=-math.inf)
+    assert not checkpoint.exists()
+
+
+@pytest.mark.usefixtures("every_epoch")
 def test_a_checkpoint_that_cannot_be_read_is_left(tmp_path, caplog):
     whole, checkpoint = network(), tmp_path / "checkpoint.pt"
     training.fit(whole, split(), split(seed=1), RECIPE, seed=2, checkpoint=checkpoint)
@@ -186,6 +218,7 @@ def test_a_checkpoint_that_cannot_be_read_is_left(tmp_path, caplog):
     assert "checkpoint.pt cannot be read" in caplog.text
 
 
+@pytest.mark.usefixtures("every_epoch")
 def test_a_full_disk_keeps_the_checkpoint_before_it(tmp_path, monkeypatch):
     checkpoint = tmp_path / "checkpoint.pt"
     training.fit(network(), split(), split(seed=1), RECIPE, seed=2, checkpoint=checkpoint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import pickle
@@ -18,6 +19,8 @@ from torch.nn import functional
 from singlefilter import data, distributed, profiles, progress, store
 
 log = logging.getLogger(__name__)
+
+SECONDS_BETWEEN_CHECKPOINTS = 20  # of a large network on a GPU, saving takes as long as an epoch
 
 
 class Paused(Exception):
@@ -167,13 +170,32 @@ def run_epochs(
     on the device, so no step waits for the GPU.  `close_epoch` makes the epoch's rows from mean losses and
     accuracies.  `state`: what goes into the checkpoint, by name.
 
-    Several ranks each take their share of every batch, which may be empty; the first has checkpoint and clock.
+    The checkpoint is written before a pause, and else after the first epoch that ends
+    `SECONDS_BETWEEN_CHECKPOINTS` after the one before: so much and an epoch is what any other end repeats.  After the
+    last epoch none is written, since a stage goes on to what it leaves behind.
+
+    Several ranks each take their share of every batch, which may be empty; the first has checkpoint and clock, and
+    the others wait where they pause until it has written.
     """
     rows, first = _resume(checkpoint, state)
+    kept, kept_at = first, time.perf_counter()
+
+    def keep(epochs: int) -> None:
+        nonlocal kept, kept_at
+        if epochs > kept:
+            _save(checkpoint, state, rows, epochs)
+            kept, kept_at = epochs, time.perf_counter()
+
+    def has_to_pause(epochs: int) -> bool:
+        over = time.monotonic() > deadline
+        if over:
+            keep(epochs)
+        return over
+
     per_epoch = math.ceil(images / recipe.batch)
     bar = progress.bar(range(first, recipe.epochs), title, "epoch", total=recipe.epochs, done=first)
     for epoch in bar:
-        if distributed.only_first(lambda: time.monotonic() > deadline):
+        if distributed.only_first(functools.partial(has_to_pause, epoch)):
             raise Paused(f"{title} paused after epoch {epoch} of {recipe.epochs}; the same command goes on from here")
         start = time.perf_counter()
         before_epoch()
@@ -203,7 +225,8 @@ def run_epochs(
         seconds = round(time.perf_counter() - start, 3)
         rows += [common | row | {"seconds": seconds} for row in closed]
         bar.set_postfix({"accuracy": f"{rows[-1]['accuracy']:.3f}"}, refresh=False)
-        _save(checkpoint, state, rows, epoch + 1)
+        if epoch + 1 < recipe.epochs and time.perf_counter() - kept_at >= SECONDS_BETWEEN_CHECKPOINTS:
+            keep(epoch + 1)
     return rows
 
 
