@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import os
 import re
+import shutil
 import signal
 import socket
 import time
@@ -12,9 +13,12 @@ from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 import pytest
+from conftest import forget_caches
 
-from singlefilter import pools, profiles, progress, stages, store, sweeps, training
-from singlefilter.run import main
+from singlefilter import pools, profiles, progress, series, stages, store, sweeps, training
+from singlefilter.pruning import convolution_study, designs, head_study, network_study
+from singlefilter.run import main, networks
+from singlefilter.tasks import Task
 
 
 class Deadly(stages.Run):
@@ -184,7 +188,7 @@ def test_what_is_done_starts_no_process(profile, monkeypatch):
 
 def test_an_item_that_kills_its_process_is_named_in_the_end(profile, tmp_path, caplog):
     runs = dict(enumerate(map(stages.Run, sweeps.variations(profile, {"seed": [1, 2, 3]}))))
-    place, pools_made = sweeps._Place({}, str(tmp_path), 1), []
+    place, pools_made = sweeps._Place({}, str(tmp_path), 1, sweeps._clock()), []
 
     def parallel(work):
         """A pool in which item 1 kills its process, and with it the pool, when item 0 is under way, too."""
@@ -211,7 +215,7 @@ def test_processes_that_die_before_any_item_end_the_sweep(profile, tmp_path):
         raise BrokenExecutor("out of memory")
         yield
 
-    place = sweeps._Place({}, str(tmp_path), 1)
+    place = sweeps._Place({}, str(tmp_path), 1, sweeps._clock())
     outcomes = list(sweeps._outcomes({4: stages.Run(profile)}, "measure", place, parallel))
     assert [(outcome.number, outcome.failure) for outcome in outcomes] == [
         (4, "tiny: processes die before it: out of memory")
@@ -243,6 +247,125 @@ def test_what_a_sweep_took():
         "40 items done in 12.3 minutes; one after the other they would have taken 23.9"
     )
     assert "(3 were in the store already)" in str(sweeps.Done(40, 3, 738, 1434))
+
+
+def two_epochs(tiny_home):
+    """The tiny profile, every recipe that its items of a sweep are trained by two epochs long."""
+    profile = profiles.load(tiny_home / "tiny.yaml")
+    longer = {name: dataclasses.replace(getattr(profile.by_labels, name), epochs=2) for name in ("training", "heads")}
+    fractions = dict.fromkeys(("head_fraction", "convolution_fraction", "network_fraction"), 1.0)
+    return stages.Run(
+        dataclasses.replace(
+            profile,
+            by_labels=dataclasses.replace(profile.by_labels, **longer),
+            afcc=dataclasses.replace(profile.afcc, **fractions),
+        )
+    )
+
+
+PAUSED_IN = {
+    "training": lambda one: series.by_labels(one)[0].run,
+    "retraining": lambda one: network_study.tasks(one)[designs.Design()],
+    "retraining heads": head_study.task,
+    "retraining last layers": lambda one: convolution_study.tasks(one)[0],
+}
+
+
+@pytest.mark.parametrize("title", PAUSED_IN)
+def test_an_item_that_pauses_comes_to_the_same_bytes(title, tiny_home, tmp_path, monkeypatch):
+    def at(name):
+        monkeypatch.setenv("SINGLEFILTER_HOME", str(tmp_path / name))
+        forget_caches()
+        return PAUSED_IN[title](two_epochs(tiny_home))
+
+    def folder(item):
+        return item.folder() if isinstance(item, Task) else stages.folders(item)["train"]
+
+    def files(item):
+        done = [folder(item)] if isinstance(item, Task) else stages.folders(item).values()
+        manifests = [store.manifest(one)["files"] for one in done]
+        return [{name: entry for name, entry in one.items() if name != "curves.csv"} for one in manifests]
+
+    begun_from, said, resume = [], [], training._resume
+
+    def resumed(*arguments):
+        begun_from.append(resume(*arguments))
+        return begun_from[-1]
+
+    for name in ("whole", "parts"):  # what is pruned needs the network, which is there
+        shutil.copytree(tiny_home / "runs", tmp_path / name / "runs")
+    sweeps.complete([at("whole")], jobs=1)
+    whole, item = files(at("whole")), at("parts")
+    times = iter([0.0, 1e12])  # the deadline has passed when the second epoch wants to begin
+    clock = types.SimpleNamespace(monotonic=lambda: next(times), perf_counter=time.perf_counter)
+    with monkeypatch.context() as patch, pytest.raises(training.Paused, match="^sweep paused: 0 of 1 items"):
+        patch.setattr(training, "time", clock)
+        patch.setattr(training.Paused, "__init__", lambda self, message: said.append(message))
+        sweeps.complete([item.until(time.monotonic() + 1000)], jobs=1)
+    assert said[0] == f"{title} paused after epoch 1 of 2; the same command goes on from here"
+    assert list(store.runs_folder().glob("*/checkpoint.pt")) == [
+        folder(item).with_name(folder(item).name + ".partial") / "checkpoint.pt"
+    ]
+    monkeypatch.setattr(training, "_resume", resumed)
+    done = sweeps.complete([item], jobs=1)
+    assert (done.items, done.found, begun_from[0][1]) == (1, 0, 1)
+    assert files(item) == whole
+    assert list(store.runs_folder().glob("*/checkpoint.pt")) == []
+
+
+def test_when_it_pauses_makes_no_other_item(tiny):
+    task = head_study.task(tiny)
+    for item in (tiny, task):
+        later = item.until(5.0)
+        assert (item.deadline, later.deadline) == (float("inf"), 5.0)
+        assert len({item, later}) == 1
+    assert stages.folders(tiny) == stages.folders(tiny.until(5.0))
+    assert task.folder() == task.until(5.0).folder()
+
+
+def test_a_deadline_is_the_same_moment_where_clocks_begin_elsewhere(profile, tmp_path, monkeypatch):
+    """Set at 50 by a clock that the wall clock, 1,000 ahead, shows as 1,050; another machine was just started."""
+    place, deadlines = sweeps._Place({}, str(tmp_path), 1, clock=1000.0), []
+    monkeypatch.setattr(stages, "complete", lambda run, _: deadlines.append(run.deadline))
+    item, outcomes = stages.Run(profile, deadline=50.0), []
+    for wall, monotonic in ((1040.0, 7.0), (1051.0, 18.0)):
+        here = types.SimpleNamespace(time=lambda wall=wall: wall, monotonic=lambda monotonic=monotonic: monotonic)
+        monkeypatch.setattr(sweeps, "time", here)
+        outcomes.append(sweeps._item(0, item, "train", place))
+    assert deadlines == [17.0]
+    assert [(outcome.paused, outcome.failure) for outcome in outcomes] == [(False, None), (True, None)]
+
+
+def test_a_failure_is_said_beside_what_is_paused(profile):
+    broken = dataclasses.replace(
+        profile, name="broken", training=dataclasses.replace(profile.training, learning_rate=1e30)
+    )
+    items = [stages.Run(broken), stages.Run(profile, deadline=0.0)]
+    with pytest.raises(sweeps.Failed, match="1 of 2 items failed, 1 paused, .*:\nbroken: Diverged: "):
+        sweeps.complete(items, jobs=1)
+
+
+def test_minutes_of_a_sweep(home, tiny_home, capsys, monkeypatch):
+    monkeypatch.setattr(stages, "complete", lambda *_: pytest.fail("an item began when time was up"))
+    assert main(["sweep", str(tiny_home / "tiny.yaml"), "--minutes", "1e-9", "--jobs", "1"]) == 75
+    items = len(set(networks(stages.of(str(tiny_home / "tiny.yaml")))))
+    said = f"sweep paused: 0 of {items} items are done; the same command goes on from here"
+    assert capsys.readouterr().out.splitlines()[-1] == said
+
+
+def test_what_is_pruned_waits_for_all_networks(home, tiny_home, monkeypatch):
+    asked = []
+
+    def pause(items, *_, **__):
+        asked.append(items)
+        raise training.Paused("sweep paused")
+
+    monkeypatch.setattr(sweeps, "complete", pause)
+    assert main(["sweep", str(tiny_home / "tiny.yaml"), "--minutes", "60"]) == 75
+    assert [isinstance(item, Task) for item in asked[0]] == [False] * len(asked[0])
+    assert len(asked) == 1
+    left = {item.deadline - time.monotonic() for item in asked[0]}
+    assert 3000 < min(left) <= max(left) <= 3600
 
 
 @pytest.mark.slow
@@ -313,6 +436,8 @@ def test_a_cluster_of_one_worker_does_the_items(profile, monkeypatch):
     monkeypatch.setattr(pools, "SECONDS_TO_CONNECT", 120)  # this machine may be busy
     options = {"n_workers": 1, "threads_per_worker": 1, "processes": False}
     with distributed.LocalCluster(**options, dashboard_address=None, protocol="tcp") as one:
+        with pytest.raises(training.Paused, match="0 of 1 items are done"):
+            sweeps.complete([stages.Run(profile, deadline=0.0)], upto="data", scheduler=one.scheduler_address)
         done = sweeps.complete([stages.Run(profile)], upto="data", scheduler=one.scheduler_address)
     assert (done.items, done.found) == (1, 0)
 
@@ -324,7 +449,7 @@ def test_without_dask_it_is_said_how_to_install_it(profile, monkeypatch, capsys)
 
 
 def test_a_worker_that_does_not_see_the_store(profile, tmp_path):
-    place = sweeps._Place({}, str(tmp_path / "elsewhere"), 1)
+    place = sweeps._Place({}, str(tmp_path / "elsewhere"), 1, sweeps._clock())
     assert (
         "workers need the project's folder under the same path"
         in sweeps._item(0, stages.Run(profile), "data", place).failure

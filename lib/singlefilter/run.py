@@ -123,7 +123,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="A,B",
         help=f"among {','.join(stages.NAMES)} (default: all)",
     )
-    run.add_argument("--minutes", type=_minutes, default=math.inf, help="pause at the first epoch's end after this")
+    for added, more in ((run, ""), (sweep, ", and begin no item after it")):
+        text = f"pause at the first epoch's end after this{more}; the same command goes on"
+        added.add_argument("--minutes", type=_minutes, default=math.inf, metavar="M", help=text)
     return parser
 
 
@@ -175,13 +177,15 @@ def _by_epoch(folder: Path) -> str:
 def _sweep(options: argparse.Namespace) -> int:
     if options.jobs is not None and options.jobs < 1:
         raise UsageError(f"--jobs: at least 1 is needed, {options.jobs} given")
-    named = [stages.Run(profiles.load(name), options.data_dir) for name in options.profiles]
+    deadline = time.monotonic() + options.minutes * 60
+    named = [stages.Run(profiles.load(name), options.data_dir, deadline) for name in options.profiles]
     _complete(named, options.jobs, options.dask)
     return 0
 
 
 def _complete(runs: list[stages.Run], jobs: int | None = None, scheduler: str | None = None) -> None:
-    """Train every network that the notebooks of some profiles need, and then retrain what is pruned of them."""
+    """Train every network that the notebooks of some profiles need, and then, if all are there, retrain what is
+    pruned of them."""
     for items_of in (publishing.networks, summaries.tasks):  # what is pruned has to be trained
         items = dict.fromkeys(item for run in runs for item in items_of(run))
         if items:

@@ -30,18 +30,23 @@ NETWORK = "network.safetensors"  # the one large file that drawing can do withou
 class Run:
     """A profile on its way through the stages: where its data are, and when (`time.monotonic`) to pause.
 
-    Raises `ProfileError` where network, images and heads do not fit together.
+    Runs are equal whenever they pause, since that changes nothing of what they come to.  Raises `ProfileError` where
+    network, images and heads do not fit together.
     """
 
     profile: profiles.Profile
     data_dir: str | Path | None = None
-    deadline: float = math.inf
+    deadline: float = dataclasses.field(default=math.inf, compare=False)
 
     def __post_init__(self) -> None:
         try:
             points(self)  # before any work
         except ValueError as error:
             raise profiles.ProfileError(f"profile {self.profile.name}: {error}") from error
+
+    def until(self, deadline: float) -> Run:
+        """The same run, to pause at another time."""
+        return dataclasses.replace(self, deadline=deadline)
 
 
 def of(profile: str, data_dir: str = "") -> Run:

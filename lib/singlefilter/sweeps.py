@@ -24,7 +24,7 @@ from pathlib import Path
 import joblib
 import torch
 
-from singlefilter import data, pools, profiles, progress, stages, store
+from singlefilter import data, pools, profiles, progress, stages, store, training
 from singlefilter.tasks import Task
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ _one_item = threading.Lock()  # torch and the environment belong to the process,
 
 
 class Failed(RuntimeError):
-    """Some items of a sweep failed; the message names each, and all others are done and kept."""
+    """Some items of a sweep failed; the message names each, and all others are done, or paused, and kept."""
 
 
 @dataclass(frozen=True)
@@ -65,20 +65,27 @@ class Done:
 
 @dataclass(frozen=True)
 class _Place:
-    """What an item has to know wherever it runs; `ledger` is a folder that says which items were begun, how often."""
+    """What an item has to know wherever it runs; `ledger` is a folder that says which items were begun, how often.
+
+    clock: seconds that the wall clock is ahead of `time.monotonic` where deadlines were set.  Monotonic clocks of two
+    machines have nothing in common, and time left, as it was when an item was handed over, would not count how long
+    it waits for its turn; wall clocks of a cluster agree to a second or so.
+    """
 
     environment: dict[str, str]
     ledger: str
     threads: int | None  # None: those of the Dask worker
+    clock: float
 
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What came of the item of this number: the folders of its stages, or what went wrong, in a line."""
+    """What came of the item of this number: the folders of its stages, or what went wrong, in a line, or a pause."""
 
     number: int
     folders: frozenset[Path] = frozenset()
     failure: str | None = None
+    paused: bool = False
 
 
 def variations(profile: profiles.Profile, values: Mapping[str, Sequence]) -> list[profiles.Profile]:
@@ -113,8 +120,9 @@ def complete(
 
     What is in the store already takes no time, so an interrupted sweep repeats at most the items that were under
     way, and those go on from their checkpoints.  The most work starts first, so that no long item is left for the
-    end.  When a process dies, the items that were under way are run again: in the end, one by one, so that what one
-    of them does to its process hits no other.  With one job they run in this process.
+    end.  Past the deadline of its run an item pauses at the end of its epoch, and none begins.  When a process dies,
+    the items that were under way are run again: in the end, one by one, so that what one of them does to its process
+    hits no other.  With one job they run in this process.
 
     scheduler: address of a Dask scheduler, such as `tcp://host:8786`; its workers do the items then, one at a time
     each, so give them a thread each (`dask worker --nthreads 1`).  This needs the extra `singlefilter[dask]`, and
@@ -122,8 +130,8 @@ def complete(
     through the store.  While no worker is left the sweep waits for one.
 
     Raises `ValueError` for an empty sweep, fewer than one job or an unknown stage; `ConnectionError`, within ten
-    seconds, where no scheduler answers, it has no workers, or Dask is not installed; and `Failed` after the last
-    item when any failed.
+    seconds, where no scheduler answers, it has no workers, or Dask is not installed; and after the last item `Failed`
+    when any failed, else `training.Paused` when the time of any was up.
     """
     begun = time.perf_counter()
     if not runs:
@@ -141,10 +149,17 @@ def complete(
         waiting = {n: run for n, run in enumerate(runs) if not (known[n] and known[n] <= kept)}
         costs = {n: run.cost if isinstance(run, Task) else _cost(run.profile) for n, run in waiting.items()}
         waiting = {n: waiting[n] for n in sorted(costs, key=costs.__getitem__, reverse=True)}
-        outcomes = _outcomes(waiting, upto, _Place(_environment(), ledger, threads), parallel)
-        ended = list(_watched(outcomes, costs, len(runs))) if waiting else []
+        outcomes = _outcomes(waiting, upto, _Place(_environment(), ledger, threads, _clock()), parallel)
+        ended = (outcome for outcome in outcomes if not outcome.paused)
+        ended = list(_watched(ended, costs, len(runs))) if waiting else []
+    paused = len(waiting) - len(ended)
     if failures := sorted(outcome.failure for outcome in ended if outcome.failure):
-        raise Failed(f"{len(failures)} of {len(runs)} items failed, the others are done:\n" + "\n".join(failures))
+        others = f"{paused} paused, the others are done" if paused else "the others are done"
+        raise Failed(f"{len(failures)} of {len(runs)} items failed, {others}:\n" + "\n".join(failures))
+    if paused:
+        raise training.Paused(
+            f"sweep paused: {len(runs) - paused} of {len(runs)} items are done; the same command goes on from here"
+        )
     new = {folder for outcome in ended for folder in outcome.folders} - kept
     alone = sum(store.manifest(folder)["seconds"] for folder in new)
     return Done(len(runs), len(runs) - len(waiting), time.perf_counter() - begun, alone)
@@ -253,21 +268,32 @@ def _item(number: int, run: stages.Run | Task, upto: str, place: _Place) -> _Out
     """One item, in whatever process: what came of it, whatever happens."""
     try:
         with _one_item, _in_place(place):
+            deadline = run.deadline + place.clock - _clock()
+            if time.monotonic() > deadline:
+                return _Outcome(number, paused=True)
             tries = _tries(place, number)
             if tries >= TRIES:
                 raise BrokenExecutor(f"its process died {tries} times (killed, or out of memory?)")
             ledger = _ledger(place, number)
             ledger.write_text(str(tries + 1))
             try:
-                if isinstance(run, Task):
-                    run.complete()
+                own = run.until(deadline)
+                if isinstance(own, Task):
+                    own.complete()
                 else:
-                    stages.complete(run, upto)
+                    stages.complete(own, upto)
                 return _Outcome(number, _folders(run, upto))
             finally:  # a process that dies does not come here
                 ledger.unlink(missing_ok=True)
+    except training.Paused:
+        return _Outcome(number, paused=True)
     except Exception as error:  # whatever it is, it must not take the other items with it
         return _Outcome(number, failure=f"{run.profile.name}: {type(error).__name__}: {error}")
+
+
+def _clock() -> float:
+    """Seconds that the wall clock is ahead of `time.monotonic` here."""
+    return time.time() - time.monotonic()
 
 
 def _ledger(place: _Place, number: int) -> Path:

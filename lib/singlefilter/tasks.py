@@ -33,6 +33,15 @@ class Task:
         own = self.run.profile
         return dataclasses.replace(own, name=f"{own.name}, seed {own.seed}, {self.settings.title}")
 
+    @property
+    def deadline(self) -> float:
+        """When (`time.monotonic`) its run is to pause."""
+        return self.run.deadline
+
+    def until(self, deadline: float) -> Task:
+        """The same task, to pause at another time."""
+        return dataclasses.replace(self, run=self.run.until(deadline))
+
     def folder(self) -> Path:
         """Where the store keeps it, whether it is there yet or not; prepares the data."""
         return store.stage_folder(self.stage, self._config())
