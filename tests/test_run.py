@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import time
 import types
 
@@ -131,7 +132,22 @@ def test_control_c_is_a_message(home, tiny_home, command, monkeypatch):
     monkeypatch.setattr(stages, "complete", interrupt)
     status, _, err = command("run", "--profile", str(tiny_home / "tiny.yaml"))
     assert status == 130
-    assert "goes on from the last finished epoch" in err
+    assert "interrupted; the same command goes on, at most 20 seconds and an epoch back" in err
+
+
+def test_sigterm_ends_like_control_c_and_the_time_it_took_is_kept(home, tiny_home, command, monkeypatch):
+    ignored = []
+    monkeypatch.setattr(training, "fit", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM) or time.sleep(1))
+    before = signal.signal(signal.SIGTERM, lambda *_: ignored.append(1))
+    try:
+        status, _, err = command("run", "--profile", str(tiny_home / "tiny.yaml"))
+        assert (status, ignored) == (143, [])
+        assert "ended by SIGTERM; the same command goes on, at most 20 seconds and an epoch back" in err
+        assert len(list((home / "runs").glob("train-*.seconds"))) == 1
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert ignored == [1], "afterwards it is as it was"
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_a_second_run_reuses_and_names_everything(tiny, tiny_home, command, monkeypatch):

@@ -7,8 +7,11 @@ import json
 import logging
 import math
 import os
+import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -36,13 +39,17 @@ EXIT_PAUSED = 75  # EX_TEMPFAIL: not a failure, run it again
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; returns the exit status: 0 done, 1 failed, 2 wrong use, 75 paused, 130 interrupted."""
+    """Run a command; returns the exit status.
+
+    0: done, 1: failed, 2: wrong use, 75: paused, 130: interrupted (Ctrl-C), 143: ended (SIGTERM).
+    """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     options = _parser().parse_args(arguments)
     try:
         if distributed.launched() and options.command is not _run:
             raise UsageError("torchrun is for `run`; `all` and `sweep` share out their work themselves")
-        status = options.command(options)
+        with _ended_like_interrupted():
+            status = options.command(options)
     except training.Paused as pause:
         _say(pause)
         status = EXIT_PAUSED
@@ -64,9 +71,11 @@ def main(arguments: list[str] | None = None) -> int:
     ) as error:
         _complain(error)
         return 1
-    except KeyboardInterrupt:
-        print("\nsinglefilter: interrupted; the same command goes on from the last finished epoch", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        what, status = ("ended by SIGTERM", 143) if isinstance(stop, _Ended) else ("interrupted", 130)
+        back = f"at most {training.SECONDS_BETWEEN_CHECKPOINTS} seconds and an epoch back"
+        print(f"\nsinglefilter: {what}; the same command goes on, {back}", file=sys.stderr)
+        return status
     distributed.leave()
     return status
 
@@ -77,6 +86,30 @@ class UsageError(ValueError):
 
 class NotebookFailed(RuntimeError):
     """A notebook raised an error; the message says which, where, and where its copy is."""
+
+
+class _Ended(KeyboardInterrupt):
+    """The process was told to end, as a time limit of a cluster does before it kills."""
+
+
+@contextmanager
+def _ended_like_interrupted() -> Iterator[None]:
+    """Inside, SIGTERM ends work as Ctrl-C does: seconds are noted, and the processes of a sweep ended.
+
+    Not under torchrun, which so ends ranks that wait for another one where Python is not asked.
+    """
+
+    def end(*_) -> None:
+        raise _Ended
+
+    if distributed.launched():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _parser() -> argparse.ArgumentParser:
