@@ -9,7 +9,7 @@ from pathlib import Path
 import papermill
 import pytest
 
-from singlefilter import figures, run
+from singlefilter import figures, notebooks
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -92,8 +92,8 @@ def home(tiny_home, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def executed(home):
-    """Copies of all notebooks by number, run in order by the command line's own function."""
-    return {path.name[:2]: run.execute(path, str(home / "tiny.yaml"), "tiny", None) for path in NOTEBOOKS}
+    """Copies of all notebooks by number, run in order by the function that the command line calls."""
+    return {path.name[:2]: notebooks.execute(path, str(home / "tiny.yaml"), "tiny", None) for path in NOTEBOOKS}
 
 
 def outputs(copy: Path) -> list[dict]:

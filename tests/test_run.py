@@ -8,7 +8,7 @@ import types
 
 import pytest
 
-from singlefilter import figures, profiles, run, stages, store, tables, training
+from singlefilter import figures, notebooks, profiles, run, stages, store, tables, training
 
 
 @pytest.fixture
@@ -65,14 +65,18 @@ def test_wrong_use_is_status_2_and_a_message(home, command, arguments, message):
     assert not (home / "runs").exists()
 
 
-def test_a_notebook_by_its_number(home):
+def test_a_notebook_by_its_number(home, command, monkeypatch):
     (home / "notebooks").mkdir()
     for name in ("01_data.ipynb", "04_one_filter.ipynb", "notes.ipynb"):
-        (home / "notebooks" / name).write_text("{}")
-    assert [path.name for path in run.notebooks()] == ["01_data.ipynb", "04_one_filter.ipynb"]
-    assert [path.name for path in run.notebooks("4")] == ["04_one_filter.ipynb"]
-    with pytest.raises(run.UsageError, match="--only 99: no such notebook; there are 01, 04"):
-        run.notebooks("99")
+        (home / "notebooks" / name).write_text('{"metadata": {}}')
+    executed = []
+    monkeypatch.setattr(notebooks, "execute", lambda path, *_: executed.append(path.name))
+    monkeypatch.setattr(run, "_complete", lambda _: None)
+    assert command("all")[0] == command("all", "--only", "4")[0] == 0
+    assert executed == ["01_data.ipynb", "04_one_filter.ipynb", "04_one_filter.ipynb"]
+    status, _, err = command("all", "--only", "99")
+    assert status == 2
+    assert "--only 99: no such notebook; there are 01, 04" in err
 
 
 def test_notebooks_about_a_group_that_the_profile_lacks(home, command, monkeypatch):
@@ -80,7 +84,7 @@ def test_notebooks_about_a_group_that_the_profile_lacks(home, command, monkeypat
     for name, metadata in (("01_data", {}), ("07_width", {"singlefilter": {"group": "by_width"}}), ("10_claims", {})):
         (home / "notebooks" / f"{name}.ipynb").write_text(json.dumps({"metadata": metadata}))
     executed = []
-    monkeypatch.setattr(run, "execute", lambda notebook, *_: executed.append(notebook.stem))
+    monkeypatch.setattr(notebooks, "execute", lambda path, *_: executed.append(path.stem))
     monkeypatch.setattr(run, "_complete", lambda _: None)
     own = home / "own.yaml"
     own.write_text("purpose: a test\nminutes: 1\n")

@@ -17,7 +17,8 @@ from conftest import forget_caches
 
 from singlefilter import pools, profiles, progress, series, stages, store, sweeps, training
 from singlefilter.pruning import convolution_study, designs, head_study, network_study
-from singlefilter.run import main, networks
+from singlefilter.publishing import networks
+from singlefilter.run import main
 from singlefilter.tasks import Task
 
 

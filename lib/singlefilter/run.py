@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import math
 import os
@@ -24,6 +23,7 @@ from singlefilter import (
     environment,
     fields,
     figures,
+    notebooks,
     packing,
     profiles,
     progress,
@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
         distributed.RankError,
         fields.NotFinite,
         figures.TableError,
-        NotebookFailed,
+        notebooks.Failed,
         packing.PackError,
         publishing.Failed,
         sweeps.Failed,
@@ -82,10 +82,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 class UsageError(ValueError):
     """The command was asked for something that is not there."""
-
-
-class NotebookFailed(RuntimeError):
-    """A notebook raised an error; the message says which, where, and where its copy is."""
 
 
 class _Ended(KeyboardInterrupt):
@@ -164,21 +160,32 @@ def _parser() -> argparse.ArgumentParser:
 
 def _all(options: argparse.Namespace) -> int:
     profile = profiles.load(options.profile)
-    chosen = notebooks(options.only)
-    if options.only is not None and (group := _group(chosen[0])):
+    chosen = _chosen(options.only)
+    if options.only is not None and (group := notebooks.group(chosen[0])):
         profiles.group(profile, group)  # without it there is nothing to run
     run = stages.Run(profile, options.data_dir)
     if options.fresh:
         _forget(run)
     if options.only is None:  # side by side, which is faster than each when its notebook comes to it
         _complete([run])
-    for notebook in chosen:
-        if (group := _group(notebook)) and getattr(profile, group) is None:
-            print(f"{notebook.stem} ... passed over: profile {profile.name} has no group {group}")
+    for path in chosen:
+        if (group := notebooks.group(path)) and getattr(profile, group) is None:
+            print(f"{path.stem} ... passed over: profile {profile.name} has no group {group}")
         else:
-            execute(notebook, options.profile, profile.name, options.data_dir)
+            notebooks.execute(path, options.profile, profile.name, options.data_dir)
     _name_figures(profile.name)
     return 0
+
+
+def _chosen(only: str | None) -> list[Path]:
+    """The notebooks to run: all, or the one of a number."""
+    found = notebooks.numbered()
+    chosen = [path for path in found if only is None or path.name[:2] == only.zfill(2)]
+    if not chosen:
+        numbers = ", ".join(path.name[:2] for path in found) or "none"
+        asked = f"--only {only}: no such notebook" if only else "no notebooks to run"
+        raise UsageError(f"{asked}; there are {numbers} in {store.project_root() / 'notebooks'}")
+    return chosen
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -259,61 +266,6 @@ def _check(options: argparse.Namespace) -> int:
 def figures_folder(profile: str) -> Path:
     """Folder of a profile's figures and tables."""
     return store.project_root() / "figures" / profile
-
-
-def notebooks(only: str | None = None) -> list[Path]:
-    """The numbered notebooks in order, or the one of a number. Raises `UsageError` when there is none."""
-    found = sorted((store.project_root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-    chosen = [path for path in found if only is None or path.name[:2] == only.zfill(2)]
-    if not chosen:
-        numbers = ", ".join(path.name[:2] for path in found) or "none"
-        asked = f"--only {only}: no such notebook" if only else "no notebooks to run"
-        raise UsageError(f"{asked}; there are {numbers} in {store.project_root() / 'notebooks'}")
-    return chosen
-
-
-def _group(notebook: Path) -> str | None:
-    """The group of a profile that a notebook is about, where it is about one; its metadata name it."""
-    return json.loads(notebook.read_text(encoding="utf-8"))["metadata"].get("singlefilter", {}).get("group")
-
-
-def execute(notebook: Path, profile: str, name: str, data_dir: Path | None) -> Path:
-    """Run a notebook through papermill into `build/<profile>/`, and its HTML beside it.
-
-    Raises `NotebookFailed` with the error of the cell that failed; the copy up to there is kept.
-    """
-    import papermill
-    from nbconvert import HTMLExporter
-
-    target = store.project_root() / "build" / name / notebook.name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    print(f"{notebook.stem} ...", end=" ", flush=True)
-    start = time.perf_counter()
-    parameters = {"profile": str(Path(profile).resolve()) if profile.endswith((".yaml", ".yml")) else profile}
-    if data_dir is not None:
-        parameters["data_dir"] = str(data_dir)
-    os.environ[progress.UNWATCHED] = "yes"
-    logging.getLogger("traitlets").setLevel(logging.ERROR)  # nbconvert's remarks on the style of a notebook
-    try:
-        papermill.execute_notebook(
-            notebook,
-            target,
-            parameters,
-            kernel_name="python3",
-            cwd=notebook.parent,
-            progress_bar=False,
-            extra_arguments=["--log-level=50"],  # the kernel's remarks on how it is connected
-        )
-    except papermill.PapermillExecutionError as error:
-        print("failed", flush=True)
-        raise NotebookFailed(
-            f"{notebook.name}: {error.ename}: {error.evalue}\n(executed up to there: {target})"
-        ) from error
-    html, _ = HTMLExporter().from_filename(str(target))
-    with store.atomic_file(target.with_suffix(".html")) as temporary:
-        temporary.write_text(html)
-    print(f"{time.perf_counter() - start:.0f} s", flush=True)
-    return target
 
 
 def _say(message: object) -> None:

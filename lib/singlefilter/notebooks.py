@@ -1,0 +1,63 @@
+"""The numbered notebooks of the project, run from top to bottom by papermill."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from pathlib import Path
+
+from singlefilter import progress, store
+
+
+class Failed(RuntimeError):
+    """A notebook raised an error; the message says which, where, and where its copy is."""
+
+
+def numbered() -> list[Path]:
+    """The project's notebooks in the order of their numbers."""
+    return sorted((store.project_root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+
+
+def group(notebook: Path) -> str | None:
+    """The group of a profile that a notebook is about, where it is about one; its metadata name it."""
+    return json.loads(notebook.read_text(encoding="utf-8"))["metadata"].get("singlefilter", {}).get("group")
+
+
+def execute(notebook: Path, profile: str, name: str, data_dir: Path | None) -> Path:
+    """Run a notebook through papermill into `build/<name>/`, and its HTML beside it; its executed copy.
+
+    profile: name or YAML file, as the notebook's parameter; name: that of the profile in it.  Raises `Failed` with
+    the error of the cell that failed; the copy up to there is kept.
+    """
+    import papermill
+    from nbconvert import HTMLExporter
+
+    target = store.project_root() / "build" / name / notebook.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    print(f"{notebook.stem} ...", end=" ", flush=True)
+    start = time.perf_counter()
+    parameters = {"profile": str(Path(profile).resolve()) if profile.endswith((".yaml", ".yml")) else profile}
+    if data_dir is not None:
+        parameters["data_dir"] = str(data_dir)
+    os.environ[progress.UNWATCHED] = "yes"
+    logging.getLogger("traitlets").setLevel(logging.ERROR)  # nbconvert's remarks on the style of a notebook
+    try:
+        papermill.execute_notebook(
+            notebook,
+            target,
+            parameters,
+            kernel_name="python3",
+            cwd=notebook.parent,
+            progress_bar=False,
+            extra_arguments=["--log-level=50"],  # the kernel's remarks on how it is connected
+        )
+    except papermill.PapermillExecutionError as error:
+        print("failed", flush=True)
+        raise Failed(f"{notebook.name}: {error.ename}: {error.evalue}\n(executed up to there: {target})") from error
+    html, _ = HTMLExporter().from_filename(str(target))
+    with store.atomic_file(target.with_suffix(".html")) as temporary:
+        temporary.write_text(html)
+    print(f"{time.perf_counter() - start:.0f} s", flush=True)
+    return target
