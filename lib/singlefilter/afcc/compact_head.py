@@ -37,7 +37,7 @@ class CompactHead(nn.Module):
         """Logits `[images, out_label]` of float `[images, filters * positions]`."""
         read = features.unflatten(1, (-1, self.positions)).index_select(1, self.filters)
         source = (read * self.weights).sum(2)  # under autocast not of the features' number format
-        logits = source.new_zeros(len(features), self.labels).index_add(1, self.outputs, source)
+        logits = source.new_zeros(features.shape[0], self.labels).index_add(1, self.outputs, source)
         return logits if self.bias is None else logits + self.bias
 
 
