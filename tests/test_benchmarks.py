@@ -165,6 +165,7 @@ def test_throughput(capsys, monkeypatch):
         return curves
 
     monkeypatch.setattr(training, "fit", watched)
+    monkeypatch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", 0)
     monkeypatch.setattr(machine, "WARM_UP", 0)
     rows = machine.throughput(TINY, SMALL_PROFILE, torch.device("cpu"))
     assert [row["case"] for row in rows] == [f"VGG-16, d = 2, epoch, batch {batch}" for batch in (5, 10)]
