@@ -39,6 +39,21 @@ def test_results_are_those_of_the_committed_tables():
         assert [cell.replace(" %", "%") for cell in row[1:]] == expected
 
 
+def test_results_at_the_papers_width_are_those_of_the_committed_tables():
+    folder = ROOT / "figures/laptop-d64"
+    accuracy = pd.read_csv(folder / "accuracy_by_layer.csv").query("head == 'flat'").set_index("layer")["accuracy"]
+    measured = pd.read_csv(folder / "statistics_by_layer.csv").query("split == 'train'").set_index("layer")
+    curve = pd.read_csv(folder / "curves.csv").query("split == 'test'")["accuracy"]
+    rows = rows_of("The paper's width, briefly trained")
+    assert [int(row[0]) for row in rows] == [2, 4, 7, 10, 13]
+    for layer, *said in ((int(row[0]), *row[1:]) for row in rows):
+        found = measured.loc[layer]
+        formats = {"N_c": ".2f", "C_s": ".2f", "n": ".0f", "snr": ".2f", "dprime": ".2f"}
+        numbers = [format(found[name], shown) for name, shown in formats.items()]
+        assert said == [f"{accuracy[layer]:.1%}".replace("%", " %"), *numbers]
+    assert f"epoch, {curve.iloc[-1]:.1%}, is below".replace("%", " %") in README
+
+
 def test_accuracy_of_the_whole_network_is_that_of_its_curve():
     curve = pd.read_csv(ROOT / "figures/laptop/curves.csv")
     last = curve[curve["split"] == "test"]["accuracy"].iloc[-1]
