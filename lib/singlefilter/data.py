@@ -2,7 +2,8 @@
 
 Everything that is not embedded is read from image folders, `data_dir/<name>/{train,test}/<label>/*.png|jpg|webp`.
 What torchvision downloads is laid out that way once, so there is a single way in.  Images are decoded once into the
-store and memory-mapped from there: a data set larger than memory is streamed by the operating system.
+store and memory-mapped from there: a data set larger than memory is streamed by the operating system, and what a GPU
+has no room for goes there batch by batch (`streams`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import logging
 import math
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from filelock import FileLock
 from PIL import Image
 from torch.nn import functional
 
-from singlefilter import glyphs, profiles, progress, store
+from singlefilter import glyphs, profiles, progress, store, streams
 
 log = logging.getLogger(__name__)
 
@@ -47,10 +48,10 @@ class DataError(RuntimeError):
 
 @dataclass(frozen=True)
 class Split:
-    """Images of one split, in memory or memory-mapped.
+    """Images of one split, in memory or memory-mapped, and their labels on the device that computes.
 
-    images: uint8 `[images, channel, height, width]`; labels: int64 `[images]`, in ascending order when it comes
-    from `load`; names: one a label.
+    images: uint8 `[images, channel, height, width]`, on the labels' device where it has room for them; labels: int64
+    `[images]`, in ascending order when it comes from `load`; names: one a label.
     """
 
     images: torch.Tensor
@@ -67,9 +68,35 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def device(self) -> torch.device:
+        """The device that computes, where `taken` yields."""
+        return self.labels.device
+
     def to(self, device: torch.device) -> Split:
-        """The same split on a device."""
-        return Split(self.images.to(device), self.labels.to(device), self.names)
+        """The same split for a device to compute with; images that it has no room for stay where they are."""
+        images = self.images.to(device) if streams.fits(self.images, device) else self.images
+        return Split(images, self.labels.to(device), self.names)
+
+    def taken(
+        self, parts: Iterable[slice], order: torch.Tensor | None = None
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Images and labels at the places of each part in turn, on the device that computes.
+
+        order: int64 `[images]`, the order that places count in; None: as they lie.
+        """
+        parts = list(parts)
+        of_images, of_labels = (
+            parts if order is None else map(order.to(device).__getitem__, parts)
+            for device in (self.images.device, self.device)
+        )
+        images = streams.taken(self.images, of_images, self.device)
+        return zip(images, map(self.labels.__getitem__, of_labels), strict=True)
+
+    def in_batches(self, batch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """All images and labels as they lie, `batch` at a time, on the device that computes."""
+        check_batch(batch)
+        return self.taken(slice(start, start + batch) for start in range(0, len(self), batch))
 
 
 def data_folder(given: str | Path | None = None) -> Path:
@@ -297,21 +324,21 @@ def batches(
     share: which places of a batch of so many images are wanted, by default all.
     """
     check_batch(batch)
-    count, device = len(split), split.images.device
+    count = len(split)
     generator = torch.Generator().manual_seed(mix(seed, epoch))
     order = torch.randperm(count, generator=generator)
     down, right = torch.randint(-shift, shift + 1, (2, count), generator=generator)
     mirror = torch.rand(count, generator=generator) < (0.5 if flip else 0.0)
-    order, down, right, mirror = (tensor.to(device) for tensor in (order, down, right, mirror))
+    down, right, mirror = (tensor.to(split.device) for tensor in (down, right, mirror))
+    parts = []
     for start in range(0, count - 1 if count > 1 else 1, batch):
         places = range(start, min(start + batch, count))
-        places = places[share(len(places))]
-        part = slice(places.start, places.stop)
-        chosen = order[part]
-        images = split.images[chosen]
+        own = places[share(len(places))]
+        parts.append(slice(own.start, own.stop))
+    for part, (images, labels) in zip(parts, split.taken(parts, order), strict=True):
         if shift or flip:
             images = augment(images, down[part], right[part], mirror[part], shift)
-        yield to_input(images), split.labels[chosen]
+        yield to_input(images), labels
 
 
 def check_batch(batch: int) -> None:

@@ -87,7 +87,7 @@ def measure(
     without images, `NotFinite` for NaN or infinity in weights or maps.  Source: section 3.
     """
     data.check_batch(batch)
-    on, labels = split.images.device, len(split.names)
+    on, labels = split.device, len(split.names)
     counts = torch.bincount(split.labels, minlength=labels)
     if (counts == 0).any():
         raise ValueError(f"no image of label {split.names[int((counts == 0).nonzero()[0])]!r} in the split")
@@ -100,10 +100,10 @@ def measure(
     with models.capture(model, [point.cut.module for point in points]) as maps, ExitStack() as stack:
         if on.type == "cpu":  # in half precision, on a GPU, folded weights would round to other maps
             stack.enter_context(models.folded(model))
-        for part in distributed.share_in_batches(len(split), batch):
-            truth = split.labels[part]
+        parts = list(distributed.share_in_batches(len(split), batch))
+        for part, (images, truth) in zip(parts, split.taken(parts), strict=True):
             with training.autocast(on):
-                model(data.to_input(split.images[part]).contiguous(memory_format=torch.channels_last))
+                model(data.to_input(images).contiguous(memory_format=torch.channels_last))
             logits = torch.empty(len(points), len(truth), labels, device=on)
             for head, point in enumerate(points):
                 seen = heads.pooled(maps[point.cut.module], point.side).float()

@@ -101,7 +101,7 @@ def fit(
     Returns the weights, float32 `[out_label, filters, positions]` by the head's name, and the training curves
     (epoch, head, accuracy, loss, learning_rate, seconds).  Raises `training.Paused` and `training.Diverged`.
     """
-    on = train.images.device
+    on = train.device
     model.to(on, memory_format=torch.channels_last)
     initial = initial_weights(points, len(train.names), seed)
     weights = nn.ParameterDict({name: nn.Parameter(weight.to(on)) for name, weight in initial.items()})
@@ -149,12 +149,11 @@ def logits(
 
     weights: float32 `[out_label, filters, positions]`.  Raises `ValueError` for a batch without images.
     """
-    data.check_batch(batch)
-    on = split.images.device
+    on = split.device
     kernel = weights.to(on).flatten(1).T
     with models.capture(model, [point.cut.module]) as maps:
         parts = []
-        for images in split.images.split(batch):
+        for images, _ in split.in_batches(batch):
             with training.autocast(on):
                 model(data.to_input(images).contiguous(memory_format=torch.channels_last))
             parts.append(point.features(maps).float() @ kernel)

@@ -107,7 +107,7 @@ def fit(
     (cross-entropy), learning_rate, seconds.  No choice is made on the test split: the last epoch counts.
     Raises `Paused` past `deadline` (time of `time.monotonic`), `Diverged` when the loss is no number any more.
     """
-    on = train.images.device
+    on = train.device
     model.to(on, memory_format=torch.channels_last)
     steps = optimizer(model.parameters(), recipe)
     smoothing = recipe.label_smoothing
@@ -240,11 +240,10 @@ def evaluate(model: nn.Module, split: data.Split, batch: int = 500) -> dict[str,
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
-        sums = torch.zeros(2, dtype=torch.float64, device=split.images.device)
-        for part in distributed.share_in_batches(len(split), batch):
-            labels = split.labels[part]
-            with autocast(split.images.device):
-                logits = model(data.to_input(split.images[part]).contiguous(memory_format=torch.channels_last))
+        sums = torch.zeros(2, dtype=torch.float64, device=split.device)
+        for images, labels in split.taken(distributed.share_in_batches(len(split), batch)):
+            with autocast(split.device):
+                logits = model(data.to_input(images).contiguous(memory_format=torch.channels_last))
             loss = functional.cross_entropy(logits.float(), labels, reduction="sum")
             sums += torch.stack([(logits.argmax(1) == labels).sum(), loss])
     finally:

@@ -46,7 +46,7 @@ def retrain_heads(
     `[out_label, filters, positions]` on the CPU, and curves: epoch, head, accuracy, loss, learning_rate, seconds.
     The network is left as it was found.  Raises as `retrain`.
     """
-    on = train.images.device
+    on = train.device
     model.to(on, memory_format=torch.channels_last)
     weights = nn.ParameterDict({name: nn.Parameter(head.weights.to(on).clone()) for name, head in masked.items()})
     masks = {name: head.mask for name, head in masked.items() if head.mask is not None}
@@ -81,20 +81,18 @@ def correct_answers(
     model: nn.Module, masked: Mapping[str, MaskedHead], split: data.Split, batch: int = 500
 ) -> dict[str, torch.Tensor]:
     """Whether each head, its mask applied, is right: bool `[images]` on the CPU by the head's name, un-augmented."""
-    data.check_batch(batch)
-    on = split.images.device
+    on = split.device
     model.to(on, memory_format=torch.channels_last)
     points = {head.point.name: head.point for head in masked.values()}
     kernels = {name: _masked_weights(name, head).to(on).flatten(1).T for name, head in masked.items()}
-    correct = {name: torch.empty(len(split), dtype=torch.bool) for name in masked}
+    parts: dict[str, list[torch.Tensor]] = {name: [] for name in masked}
     with models.capture(model, [point.cut.module for point in points.values()]) as maps:
-        for start in range(0, len(split), batch):
-            part = slice(start, start + batch)
-            features = _features(model, points, maps, data.to_input(split.images[part]))
+        for images, labels in split.in_batches(batch):
+            features = _features(model, points, maps, data.to_input(images))
             for name, head in masked.items():
                 answers = (features[head.point.name] @ kernels[name]).argmax(1)
-                correct[name][part] = (answers == split.labels[part]).cpu()
-    return correct
+                parts[name].append((answers == labels).cpu())
+    return {name: torch.cat(part) for name, part in parts.items()}
 
 
 def _masked_weights(name: str, head: MaskedHead) -> torch.Tensor:

@@ -65,7 +65,7 @@ def retrain(
     known = dict(model.named_modules())
     if unknown := [name for name in layers if name not in known]:
         raise ValueError(f"the network has no module {unknown[0]!r} to retrain; it has {', '.join(list(known)[1:8])}")
-    on = train.images.device
+    on = train.device
     model.to(on, memory_format=torch.channels_last)
 
     def modes() -> None:

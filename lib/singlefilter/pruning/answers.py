@@ -23,12 +23,11 @@ def right_answers(
 
     front: what all of them read the images through, None where they take images themselves.
     """
-    data.check_batch(batch)
     parts: dict[str, list[torch.Tensor]] = {name: [] for name in networks}
     for network in (*networks.values(), *([front] if front is not None else [])):
-        network.to(split.images.device, memory_format=torch.channels_last).eval()
-    for images, labels in zip(split.images.split(batch), split.labels.split(batch), strict=True):
-        with training.autocast(split.images.device):
+        network.to(split.device, memory_format=torch.channels_last).eval()
+    for images, labels in split.in_batches(batch):
+        with training.autocast(split.device):
             maps = data.to_input(images).contiguous(memory_format=torch.channels_last)
             maps = maps if front is None else front(maps)
             for name, network in networks.items():

@@ -71,7 +71,7 @@ def retrain_tails(
     front: what comes before them (`afcc.truncation.upto`), ending in maps that no tail overwrites.  Returns the
     curves: epoch, variant, accuracy, loss, learning_rate, seconds.  Raises as `afcc.retrain`.
     """
-    on = train.images.device
+    on = train.device
     front.to(on, memory_format=torch.channels_last).eval()
     tails.to(on, memory_format=torch.channels_last).requires_grad_(False)
     trained = [tail.get_submodule(layer) for tail in tails.values() for layer in layers]
