@@ -9,6 +9,7 @@ import io
 import logging
 import os
 import pickle
+import shutil
 import tarfile
 import threading
 import time
@@ -188,6 +189,21 @@ def test_sizes_and_colours_are_converted_and_it_is_said_once(home, tmp_path, cap
     assert [record.message for record in caplog.records] == [
         "train: 3 of 9 images were converted to RGB, 16 pixels wide"
     ]
+
+
+def test_synsets_of_imagenet_are_named_in_words(home, tmp_path):
+    numbers = [f"n{number:08}" for number in range(1000, 2000)]
+    for split in ("train", "val"):
+        for number in numbers:
+            write_image(tmp_path / "imagenet" / split / number / "0.png", np.zeros((8, 8, 3), np.uint8))
+    loaded = data.load(config(labels=1000, image_size=8), 1, tmp_path)["train"]
+    assert (loaded.names[0], loaded.names[1], loaded.names[999]) == ("tench", "goldfish", "toilet tissue")
+    some = data.load(config(labels=5, image_size=8), 1, tmp_path)["train"].names
+    assert len(set(some)) == 5 and set(some) < set(loaded.names)
+    assert {label for label, _, _ in data.sample("imagenet", 4, 0, tmp_path)} < set(loaded.names)
+    shutil.rmtree(tmp_path / "imagenet" / "train" / numbers[0])
+    shutil.rmtree(tmp_path / "imagenet" / "val" / numbers[0])
+    assert data.load(config(image_size=8), 1, tmp_path)["train"].names == tuple(numbers[1:])  # whose place is whose?
 
 
 def test_images_per_label(home, tmp_path):

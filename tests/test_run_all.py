@@ -101,7 +101,10 @@ def test_help_lists_every_profile_and_option_and_does_nothing(project):
     [
         (["--fast"], "no option '--fast'"),
         (["quick"], "no option 'quick'"),
-        (["--profile", "quik"], "no profile 'quik'; those there are: glyphs-1000 laptop laptop-d64 paper quick"),
+        (
+            ["--profile", "quik"],
+            "those there are: glyphs-1000 laptop laptop-d64 paper paper-efficientnet paper-imagenet quick",
+        ),
         (["--profile=quik"], "no profile 'quik'"),
         (["--profile", "q*"], "no profile 'q*'"),
         (["--profile", "../profiles/quick"], "no profile '../profiles/quick'"),

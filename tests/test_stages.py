@@ -146,6 +146,17 @@ def test_ready_weights_are_fetched_for_training_alone(tiny, monkeypatch):
     assert len(stages.points(run)) == 18
 
 
+def test_efficientnet_goes_through_every_stage(tiny):
+    few = {"labels": 3, "train_per_label": 8, "test_per_label": 4}
+    once = {"epochs": 1, "batch": 12}
+    run = change(tiny, network={"name": "efficientnet_b0", "input_size": 64}, data=few, training=once, heads=once)
+    stages.complete(run)
+    assert [point.cut.side for point in stages.flat_points(run)] == [32, 32, 16, 8, 4, 4, 2, 2, 2]
+    measured = stages.measurement(run)
+    for point in stages.points(run):
+        assert measured.class_means[point.name].shape == (3, point.cut.filters, point.positions)
+
+
 def test_provenance(tiny):
     content = stages.provenance(tiny)
     assert content["profile"] == tiny.profile

@@ -271,6 +271,7 @@ def sample(name: str, count: int, seed: int, data_dir: str | Path | None = None)
     folders = _label_folders(_split_folder(root, "test"))
     if not folders:
         raise DataError(f"{root} is empty. {how_to_get(name)}.")
+    in_words = _in_words([folder.name for folder in folders])
     chosen = sorted(rng.choice(len(folders), min(count, len(folders)), replace=False))
     images = []
     for folder in (folders[i] for i in chosen):
@@ -278,7 +279,7 @@ def sample(name: str, count: int, seed: int, data_dir: str | Path | None = None)
         if not files:
             raise DataError(f"{folder} holds no images ({', '.join(_ENDINGS)})")
         file = files[rng.integers(len(files))]
-        images.append((folder.name, file.name, _read_image(file, None)[0]))
+        images.append((in_words[folder.name], file.name, _read_image(file, None)[0]))
     return images
 
 
@@ -418,7 +419,21 @@ def _decode(files: dict[str, dict[str, list[Path]]], config: profiles.Data, seed
         if count := sum(converted):
             log.warning("%s: %d of %d images were converted to RGB, %d pixels wide", split, count, len(paths), size)
         np.save(work / f"{split}_labels.npy", labels.astype(np.int64))
-    (work / "names.txt").write_text("\n".join(names), encoding="utf-8")
+    in_words = _in_words(sorted(files["train"]))
+    (work / "names.txt").write_text("\n".join(in_words[name] for name in names), encoding="utf-8")
+
+
+def _in_words(folders: list[str]) -> dict[str, str]:
+    """A name to read for each label folder: its own, but for ImageNet's, which are numbers of synsets.
+
+    torchvision knows their words in the order of these numbers, so all 1,000 have to be there.
+    """
+    words = folders
+    if len(folders) == 1000 and all(re.fullmatch(r"n\d{8}", name) for name in folders):
+        from torchvision.models import EfficientNet_B0_Weights
+
+        words = EfficientNet_B0_Weights.IMAGENET1K_V1.meta["categories"]
+    return dict(zip(folders, words, strict=True))
 
 
 def _decode_chunk(target: Path, start: int, paths: list[Path], size: int) -> int:
