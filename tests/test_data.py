@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from singlefilter import data, profiles, stages, store
+from singlefilter.data import decoding, downloads, folders
 
 RNG = np.random.default_rng(0)
 
@@ -285,7 +286,7 @@ def test_every_broken_image_is_a_data_error(tmp_path):
         broken[place] ^= 0x55
         path.write_bytes(broken)
         try:
-            data._read_image(path, 8)
+            folders.read_image(path, 8)
         except data.DataError as error:
             named += 1
             assert str(path) in str(error)
@@ -297,7 +298,7 @@ def test_decoded_once_and_again_when_a_file_changes(home, tmp_path, monkeypatch)
     write_folders(root)
     first = data.stage(config(), 1, tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(data, "_decode", lambda *_: pytest.fail("decoded again"))
+        patch.setattr(decoding, "_decode", lambda *_: pytest.fail("decoded again"))
         assert data.stage(config(), 1, tmp_path) == first
     time.sleep(0.01)
     changed = np.full((16, 16, 3), 7, np.uint8)
@@ -357,7 +358,7 @@ def test_glyphs_are_drawn_once(home, monkeypatch):
     splits = data.load(glyphs, 1)
     assert [len(splits[split]) for split in ("train", "test")] == [12, 8]
     assert splits["train"].labels.tolist() == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3
-    monkeypatch.setattr(data, "_draw_glyphs", lambda *_: pytest.fail("drawn again"))
+    monkeypatch.setattr(decoding, "_draw_glyphs", lambda *_: pytest.fail("drawn again"))
     assert torch.equal(data.load(glyphs, 1)["test"].images, splits["test"].images)
 
 
@@ -457,7 +458,7 @@ def test_cifar_is_downloaded_laid_out_and_loaded(home, server, monkeypatch, name
 
 def test_a_lay_out_that_was_interrupted_is_finished(home, server, monkeypatch):
     pixels = serve_cifar("cifar10", server, monkeypatch)
-    lay_out = data._lay_out
+    lay_out = downloads._lay_out
 
     def interrupted(images, folder: Path, split: str) -> None:
         lay_out(images, folder, split)
@@ -465,7 +466,7 @@ def test_a_lay_out_that_was_interrupted_is_finished(home, server, monkeypatch):
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(data, "_lay_out", interrupted)
+        patch.setattr(downloads, "_lay_out", interrupted)
         data.load(profiles.Data(name="cifar10"), 1)
     splits = data.load(profiles.Data(name="cifar10"), 1)
     assert [len(splits[split]) for split in ("train", "test")] == [len(pixels["train"]), len(pixels["test"])]

@@ -9,7 +9,8 @@ import torch
 from test_training import RECIPE, network, split
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from singlefilter import afcc, data, fields, heads, models, profiles, streams, training
+from singlefilter import afcc, data, fields, heads, models, profiles, training
+from singlefilter.data import streams
 from singlefilter.pruning import answers, tails
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")

@@ -18,7 +18,8 @@ from torchvision.transforms.v2.functional import crop, resize
 
 from benchmarks.cases import Sizes
 from benchmarks.table import machine
-from singlefilter import data, imagenet_plan
+from singlefilter import imagenet_plan
+from singlefilter.data import folders
 
 WIDE, HIGH = 500, 375  # the usual size of ImageNet's images
 DIFFERENT = 0.5  # mean difference of two decoders' pixels, of 255, from which on they do not do the same
@@ -61,7 +62,7 @@ def jpegs(sizes: Sizes) -> list[bytes]:
 
 def by_pillow(image: bytes, side: int) -> np.ndarray:
     """As the library reads image folders: uint8 `[3, side, side]`, the shorter side scaled and the middle cut out."""
-    return data._read_image(io.BytesIO(image), side)[0]
+    return folders.read_image(io.BytesIO(image), side)[0]
 
 
 def by_torchvision(image: bytes, side: int) -> np.ndarray:
