@@ -48,7 +48,7 @@ TEXT
     local name file
     for name in $(profile_names); do
         file=lib/singlefilter/profiles/$name.yaml
-        printf '  %-18s %4s min   %s\n' "$name" "$(profile_value "$file" minutes)" "$(profile_value "$file" purpose)"
+        printf '  %-19s %4s min   %s\n' "$name" "$(profile_value "$file" minutes)" "$(profile_value "$file" purpose)"
     done
 }
 
