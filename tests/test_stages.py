@@ -157,6 +157,20 @@ def test_efficientnet_goes_through_every_stage(tiny):
         assert measured.class_means[point.name].shape == (3, point.cut.filters, point.positions)
 
 
+def test_maps_of_an_untrained_efficientnet_do_not_vanish(tiny):
+    few = {"labels": 3, "train_per_label": 20, "test_per_label": 4}
+    run = change(tiny, network={"name": "efficientnet_b0", "input_size": 64}, data=few, training={"epochs": 0})
+    model, cuts = stages.network(run)[0], [point.cut.module for point in stages.flat_points(run)]
+    kinds = {"settled": model, "as built": models.build(run.profile.network, 3, 32, 1)}
+    spread = {}
+    for kind, network in kinds.items():
+        with models.capture(network, cuts) as maps:
+            network(data.to_input(stages.splits(run)["test"].images))
+            spread[kind] = [maps[cut].std().item() for cut in cuts]
+    assert min(spread["settled"]) > 0.01
+    assert spread["as built"][-1] < 1e-6
+
+
 def test_provenance(tiny):
     content = stages.provenance(tiny)
     assert content["profile"] == tiny.profile

@@ -185,6 +185,28 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, passes):
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
 
 
+@pytest.mark.usefixtures("every_epoch")
+def test_dropout_is_decided_by_the_seed_too(tmp_path):
+    def trained(seed: int = 2, fails: int | None = None, **how) -> nn.Module:
+        model = network()
+        model.insert(5, nn.Dropout(0.5))
+        if fails:
+            fail_at(model, fails)
+        training.fit(model, split(), split(seed=1), RECIPE, seed=seed, **how)
+        return model
+
+    torch.manual_seed(7)
+    before = torch.get_rng_state()
+    whole = trained()
+    assert torch.equal(torch.get_rng_state(), before)  # numbers that others draw go on as they were
+    torch.manual_seed(8)
+    assert_equal(whole, trained())
+    assert not torch.equal(whole[0].weight, trained(seed=3)[0].weight)
+    with pytest.raises(Interrupted):
+        trained(checkpoint=tmp_path / "checkpoint.pt", fails=7)
+    assert_equal(whole, trained(checkpoint=tmp_path / "checkpoint.pt"))
+
+
 def test_pauses_after_an_epoch_and_goes_on(tmp_path, monkeypatch):
     whole = network()
     training.fit(whole, split(), split(seed=1), RECIPE, seed=2)

@@ -132,7 +132,7 @@ def fit(
         rows = training.run_epochs(
             _batches(trunk, points, train, recipe, seed), len(train), recipe, steps, step, close_epoch,
             {"weights": weights, "optimizer": steps},
-            checkpoint=checkpoint, deadline=deadline, title="training heads",
+            seed=seed, checkpoint=checkpoint, deadline=deadline, title="training heads",
         )  # fmt: skip
     shaped = {
         point.name: weight.detach().reshape(len(train.names), point.cut.filters, point.positions).cpu()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pickle
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,6 +86,26 @@ def build(config: profiles.Network, labels: int, image_size: int, seed: int) -> 
         else:
             model = _efficientnet_b0(labels, config.weights)
     return Resized(model, config.input_size) if config.input_size else model
+
+
+@torch.no_grad()
+def settle_norms(model: nn.Module, batches: Iterable[torch.Tensor]) -> None:
+    """Give the batch norms of a network that is not trained the statistics of some images.
+
+    With those it starts from, maps may vanish within a few layers, and nothing could be read from them.  batches:
+    float32 `[images, 3, height, width]`, on the network's device.  It is in eval mode afterwards.
+    """
+    norms = [module for module in model.eval().modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a mean over all batches
+        norm.train()
+    for images in batches:
+        model(images)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+        norm.eval()
 
 
 class Resized(nn.Module):

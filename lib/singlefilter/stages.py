@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,6 +24,7 @@ from singlefilter import data, distributed, fields, models, profiles, store, tra
 from singlefilter import heads as heads_
 
 NAMES = ("data", "train", "heads", "measure")
+BATCHES_TO_SETTLE = 20  # of 100 images, for batch norms of a network that is not trained
 NETWORK = "network.safetensors"  # the one large file that drawing can do without; packs leave it out
 
 
@@ -217,6 +219,8 @@ def _configs(run: Run) -> dict[str, dict]:
     train = {"images": images, "network": profile.network, "training": profile.training, "seed": profile.seed}
     if profile.part != profiles.Part():
         train["part"] = _in_key(profile.part)
+    if _settles_norms(profile):
+        train["norms"] = "settled"
     head = {"train": store.config_key(train), "heads": profile.heads, "seed": profile.seed}
     measured = {f"measure-{split}": {"heads": store.config_key(head), "split": split} for split in profiles.SPLITS}
     return {"train": train, "heads": head} | measured
@@ -226,6 +230,12 @@ def _in_key(part: profiles.Part) -> dict:
     """What a part is known by: without images held out, as it was known before they could be."""
     content = dataclasses.asdict(part)
     return content if part.held_out else {key: value for key, value in content.items() if key != "held_out"}
+
+
+def _settles_norms(profile: profiles.Profile) -> bool:
+    """Whether this is a null model whose maps would vanish; those of VGG, by the weights it starts from, do not."""
+    untrained = profile.training.epochs == 0 and profile.network.weights is None
+    return untrained and profile.network.name == "efficientnet_b0"
 
 
 def _checksums(folder: Path) -> dict[str, str]:
@@ -241,6 +251,9 @@ def _network_folder(run: Run) -> Path:
     def build(work: Path) -> None:
         profile, split = run.profile, splits(run)
         model = models.build(profile.network, len(split["train"].names), profile.data.image_size, profile.seed)
+        if _settles_norms(profile):
+            few = itertools.islice(data.batches(split["train"], 100, seed=profile.seed, epoch=0), BATCHES_TO_SETTLE)
+            models.settle_norms(model.to(training.device()), (images for images, _ in few))
         checkpoint = work / "checkpoint.pt"
         curves = training.fit(
             model, split["train"], split["test"], profile.training,

@@ -8,7 +8,7 @@ import math
 import pickle
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pandas as pd
@@ -48,6 +48,13 @@ def optimizer(parameters, recipe: profiles.Recipe) -> torch.optim.SGD:
     )
 
 
+@contextmanager
+def _own_randomness() -> Iterator[None]:
+    """Inside, torch's own random numbers may be drawn or seeded; outside, they go on as if nothing had been."""
+    with torch.random.fork_rng([torch.cuda.current_device()] if torch.cuda.is_available() else []):
+        yield
+
+
 def compiled(model: nn.Module, on: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
     """The network as it is to be called in training: compiled on a GPU, as it is on a CPU, where that gains little.
 
@@ -67,7 +74,8 @@ def compiled(model: nn.Module, on: torch.device) -> Callable[[torch.Tensor], tor
             try:
                 torch.compiler.reset()  # it goes no further after eight networks that share one forward function
                 fast = torch.compile(model, dynamic=False)
-                fast(images).float().sum().backward()
+                with _own_randomness():
+                    fast(images).float().sum().backward()
             except Exception as error:  # whatever a compiler may raise; a fault of the network comes up again below
                 reason = str(error).strip().partition("\n")[0]
                 log.warning("training without torch.compile, somewhat slower: %s: %s", type(error).__name__, reason)
@@ -132,7 +140,7 @@ def fit(
     with distributed.batch_norm_over_ranks(model):
         rows = run_epochs(
             augmented(train, recipe, seed), len(train), recipe, steps, step, close_epoch, state,
-            checkpoint=checkpoint, deadline=deadline, title="training", before_epoch=model.train,
+            seed=seed, checkpoint=checkpoint, deadline=deadline, title="training", before_epoch=model.train,
         )  # fmt: skip
     for parameter in parameters:
         parameter.grad = None
@@ -149,6 +157,7 @@ def augmented(
     )
 
 
+@_own_randomness()
 def run_epochs(
     batches: Callable[[int], Iterator[tuple[object, torch.Tensor]]],
     images: int,
@@ -158,6 +167,7 @@ def run_epochs(
     close_epoch: Callable[[int, torch.Tensor, torch.Tensor], list[dict]],
     state: dict,
     *,
+    seed: int,
     checkpoint: Path | None,
     deadline: float,
     title: str,
@@ -168,7 +178,8 @@ def run_epochs(
     `batches(epoch)` yields what `step` takes, and labels; `images` are in an epoch.  `step` does forward and backward
     passes of a batch and returns losses and counts of correct answers, one each of what is trained; they are summed
     on the device, so no step waits for the GPU.  `close_epoch` makes the epoch's rows from mean losses and
-    accuracies.  `state`: what goes into the checkpoint, by name.
+    accuracies.  `state`: what goes into the checkpoint, by name.  `seed`: dropout of an epoch is decided by it, the
+    epoch's number and the rank.
 
     The checkpoint is written before a pause, and else after the first epoch that ends
     `SECONDS_BETWEEN_CHECKPOINTS` after the one before: so much and an epoch is what any other end repeats.  After the
@@ -198,6 +209,7 @@ def run_epochs(
         if distributed.only_first(functools.partial(has_to_pause, epoch)):
             raise Paused(f"{title} paused after epoch {epoch} of {recipe.epochs}; the same command goes on from here")
         start = time.perf_counter()
+        torch.manual_seed(data.mix(seed, epoch, distributed.rank()))
         before_epoch()
         totals, seen = None, 0
         for number, (inputs, labels) in enumerate(batches(epoch)):

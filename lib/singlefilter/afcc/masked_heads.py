@@ -71,7 +71,7 @@ def retrain_heads(
 
         rows = guarded_epochs(
             weights, list(weights.parameters()), masks, batches, len(train), recipe, step, close_epoch,
-            checkpoint=checkpoint, deadline=deadline, title="retraining heads",
+            seed=seed, checkpoint=checkpoint, deadline=deadline, title="retraining heads",
         )  # fmt: skip
     trained = {name: weight.detach().cpu() for name, weight in weights.items()}
     return trained, pd.DataFrame(rows)[["epoch", "head", "accuracy", "loss", "learning_rate", "seconds"]]

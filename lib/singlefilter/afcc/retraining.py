@@ -92,7 +92,7 @@ def retrain(
         batches = training.augmented(train, recipe, seed)
         rows = guarded_epochs(
             model, parameters, masks, batches, len(train), recipe, step, close_epoch,
-            checkpoint=checkpoint, deadline=deadline, title="retraining", before_epoch=modes,
+            seed=seed, checkpoint=checkpoint, deadline=deadline, title="retraining", before_epoch=modes,
         )  # fmt: skip
     return pd.DataFrame(rows)[["epoch", "accuracy", "loss", "learning_rate", "seconds"]]
 

@@ -106,7 +106,7 @@ def retrain_tails(
 
     rows = guarded_epochs(
         tails, parameters, by_layer, batches, len(train), recipe, step, close_epoch,
-        checkpoint=checkpoint, deadline=deadline, title="retraining last layers", before_epoch=modes,
+        seed=seed, checkpoint=checkpoint, deadline=deadline, title="retraining last layers", before_epoch=modes,
     )  # fmt: skip
     tails.eval()
     return pd.DataFrame(rows)[["epoch", "variant", "accuracy", "loss", "learning_rate", "seconds"]]
