@@ -436,6 +436,13 @@ def test_images_survive_as_text(height, width, seed):
     assert text == figures.encode_png(made.copy())
 
 
+def test_large_images_are_scaled_down():
+    made = np.repeat(np.arange(224, dtype=np.uint8)[:, None], 112, axis=1)
+    kept = figures.decode_png(figures.encode_png(np.stack([made] * 3)))
+    assert kept.shape == (3, 160, 80)
+    np.testing.assert_allclose(kept[0, :, 40], (np.arange(160) + 0.5) * 1.4 - 0.5, atol=1)
+
+
 def test_wrong_images_are_refused():
     with pytest.raises(ValueError, match=r"float64 \[3, 8, 8\]"):
         figures.encode_png(np.zeros((3, 8, 8)))

@@ -224,6 +224,16 @@ def test_what_is_not_done_is_named_and_left_out(source, at, tmp_path, caplog):
     ]
 
 
+def test_the_last_cut_is_needed_where_recipes_are_judged_at_it():
+    run = stages.of("paper")
+    with pytest.raises(profiles.ProfileError, match="13 among them, not 2, 4"):
+        packing.packed(run, (2, 4))
+    run = stages.of("laptop-d64")
+    assert packing.packed(run, (4, 2)).profile.heads.cuts == (2, 4)
+    with pytest.raises(profiles.ProfileError, match="takes some of 1, .*, 13, not 2, 14"):
+        packing.packed(run, (2, 14))
+
+
 def test_profiles_that_are_shipped_go_through_yaml(tmp_path):
     for name in profiles.available():
         profile = packing.packed(stages.of(name)).profile

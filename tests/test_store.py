@@ -202,9 +202,11 @@ DAMAGES = {
 }
 
 
+@pytest.mark.parametrize("large", [0, 2**30])
 @pytest.mark.parametrize("new_process", [True, False])
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_damaged_stage_is_set_aside_and_built_again(home, caplog, damage, new_process):
+def test_damaged_stage_is_set_aside_and_built_again(home, caplog, monkeypatch, damage, new_process, large):
+    monkeypatch.setattr(store, "LARGE", large)
     file, do = DAMAGES[damage]
     folder = store.stage("x", {}, write_one)
     time.sleep(0.01)  # so that the time of the change is another one
@@ -219,6 +221,29 @@ def test_damaged_stage_is_set_aside_and_built_again(home, caplog, damage, new_pr
     aside = list(folder.parent.glob(f"{folder.name}.damaged-*"))
     assert len(aside) == 1
     assert aside[0].name in caplog.text
+
+
+def test_a_large_stage_is_verified_once_for_all_processes(home, monkeypatch):
+    read = []
+    checksum = store.file_checksum
+    monkeypatch.setattr(store, "file_checksum", lambda path: read.append(path.name) or checksum(path))
+
+    def asked_in_a_new_process() -> list[str]:
+        store._verified.clear()
+        read.clear()
+        assert store.is_complete(folder)
+        return sorted(read)
+
+    folder = store.stage("x", {}, write_one)
+    assert asked_in_a_new_process() == asked_in_a_new_process() == ["one.txt", "two.bin"]
+    monkeypatch.setattr(store, "LARGE", 258)  # bytes; these are 259 and a manifest
+    assert asked_in_a_new_process() == ["one.txt", "two.bin"]
+    assert asked_in_a_new_process() == []
+    (folder / "one.txt").touch()
+    assert asked_in_a_new_process() == ["one.txt", "two.bin"]
+    assert asked_in_a_new_process() == []
+    store.forget(folder)
+    assert [path.name for path in store.runs_folder().iterdir()] == [f"{folder.name}.lock"]
 
 
 def test_stage_without_files_is_refused(home):

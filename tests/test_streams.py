@@ -107,6 +107,24 @@ def test_batches_of_images_apart_come_to_the_device_that_computes(monkeypatch):
             assert len(batch) == len(truth)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_a_gpu_gets_the_right_images_while_it_computes(monkeypatch):
+    monkeypatch.setattr(streams, "fits", lambda images, device: False)
+    images = torch.randint(0, 256, (300, 3, 64, 64), dtype=torch.uint8)
+    there = data.Split(images, torch.arange(300) % 4, tuple("abcd")).to(GPU)
+    order, work = torch.randperm(300), torch.randn(2000, 2000, device=GPU)
+    parts = [slice(start, start + 40) for start in range(0, 300, 6)] + [slice(4, 4)]
+    taken = []
+    for batch, labels in there.taken(parts, order):
+        for _ in range(20):
+            work = torch.tanh(work @ work)  # the copies wait for this
+        taken.append((batch + 0, labels))
+        del batch
+    for part, (batch, labels) in zip(parts, taken, strict=True):
+        assert torch.equal(batch.cpu(), images[order[part]])
+        assert torch.equal(labels.cpu(), order[part] % 4)
+
+
 POINTS = heads.head_points(models.cut_points_at(network(), ["2", "3"], 8), profiles.Heads(kinds=("flat",)))
 WEIGHTS = {name: weight.view(4, 6, -1) for name, weight in heads.initial_weights(POINTS, labels=4, seed=0).items()}
 HEADS = profiles.Heads(epochs=2, batch=12, kinds=("flat",))

@@ -6,11 +6,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from singlefilter import data, figures, heads, publishing, stages, tables
 
 LAYERS = range(1, 14)
 ENDS = ("", "_low", "_high")
+
+
+def words(fig: Figure) -> str:
+    return " ".join(" ".join(text.get_text() for text in fig.findobj(Text)).split())
 
 
 def naive_matrices(run: stages.Run, layer: int, split: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -122,6 +128,36 @@ def test_one_filter(tiny):
         assert order.index.tolist() == list(range(5))
         runs = order["cluster"].ne(order["cluster"].shift()).sum()
         assert runs == order["cluster"].nunique()  # the labels of a cluster stand together
+
+
+def test_of_many_labels_the_first_in_cluster_order_are_shown(tiny, monkeypatch):
+    whole = tables.one_filter(tiny, (7,), 1)
+    monkeypatch.setattr(tables, "WHOLE", 4)
+    monkeypatch.setattr(tables, "SHOWN", 3)
+    shown = tables.one_filter(tiny, (7,), 1)
+    assert len(shown) == 9 and (shown["labels"] == 5).all()
+    kept = whole[(whole["true_position"] < 3) & (whole["out_position"] < 3)].reset_index(drop=True)
+    anew = {index: number for number, index in enumerate(sorted(kept["true_index"].unique()))}
+    assert shown["true_index"].tolist() == kept["true_index"].map(anew).tolist()
+    assert shown["out_index"].tolist() == kept["out_index"].map(anew).tolist()
+    others = [name for name in whole if name not in ("true_index", "out_index")]
+    pd.testing.assert_frame_equal(shown[others], kept[others])
+    assert "K = 5 labels, the first 3 of them in cluster order." in words(tables.preview(tiny, "one_filter", shown))
+
+
+def test_of_many_clusters_the_largest_are_shown(tiny, monkeypatch):
+    several = [
+        (layer, rows.loc[rows["clusters"] > 1, "filter"].iloc[0])
+        for layer, rows in tables.counts(tiny).items()
+        if (rows["clusters"] > 1).any()
+    ]
+    every = tables.cluster_images(tiny, *several[0])
+    found = every.loc[every["cluster"] >= 0, "cluster"].nunique()
+    monkeypatch.setattr(tables, "CLUSTERS", 1)
+    some = tables.cluster_images(tiny, *several[0])
+    kept = every[(every["cluster"] == every["cluster"].iloc[0]) | (every["cluster"] < 0)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(some.drop(columns="clusters"), kept)
+    assert f"The 1 largest of {found} clusters." in words(tables.preview(tiny, "cluster_images", some))
 
 
 def test_filters_that_are_not_there(tiny):

@@ -41,6 +41,7 @@ INK, FAINT = "0.15", "0.45"
 
 WIDTH, HEADER, FOOTER = 7.6, 0.48, 0.52  # inches; header and footer hold title, banner and caption
 SMALL = 7.5  # points
+LARGEST_PICTURE = 160  # pixels; an image is 0.8 inches wide, of 200 pixels each
 ENDS = ("", "_low", "_high")  # the columns of a quantity and of its interval
 
 _RC = {
@@ -207,13 +208,16 @@ def picture(ax: Axes, png: str) -> None:
 def encode_png(image: np.ndarray) -> str:
     """An image, uint8 `[3, height, width]`, as base64 text of a PNG: the same text for the same image.
 
+    A larger one is scaled to at most `LARGEST_PICTURE` pixels, more than which no figure shows.
     Raises `ValueError` for another shape or dtype.
     """
     image = np.asarray(image)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[0] != 3 or image.size == 0:
         raise ValueError(f"An image is uint8 [3, height, width]; this one is {image.dtype} {list(image.shape)}.")
     file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(np.moveaxis(image, 0, -1))).save(file, format="PNG")
+    picture = Image.fromarray(np.ascontiguousarray(np.moveaxis(image, 0, -1)))
+    picture.thumbnail((LARGEST_PICTURE, LARGEST_PICTURE))
+    picture.save(file, format="PNG")
     return base64.b64encode(file.getvalue()).decode("ascii")
 
 

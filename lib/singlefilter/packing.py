@@ -48,14 +48,15 @@ class PackError(RuntimeError):
 def packed(run: stages.Run, cuts: Sequence[int] = ()) -> stages.Run:
     """The run that is drawn from a pack: heads at these cuts (none given: at all), no series and no pruning.
 
-    Raises `ProfileError` for a cut without a head, and where the last one, which recipes are judged at, is not among
-    them.
+    Raises `ProfileError` for a cut without a head, and in a profile with the group `choice` where the last one, which
+    recipes are judged at, is not among them.
     """
     profile, there = run.profile, [point.cut.layer for point in stages.flat_points(run)]
-    if cuts and not {there[-1]} <= set(cuts) <= set(there):
+    needed = {there[-1]} if profile.choice else set()
+    if cuts and not needed <= set(cuts) <= set(there):
+        among = f", {there[-1]} among them" if needed else ""
         raise profiles.ProfileError(
-            f"--cuts: a pack of {profile.name} takes some of {_listed(there)}, {there[-1]} among them, not "
-            f"{_listed(sorted(cuts))}"
+            f"--cuts: a pack of {profile.name} takes some of {_listed(there)}{among}, not {_listed(sorted(cuts))}"
         )
     heads = dataclasses.replace(profile.heads, cuts=tuple(sorted(set(cuts)))) if cuts else profile.heads
     changed = {

@@ -114,8 +114,10 @@ def one_filter(table: pd.DataFrame) -> Figure:
         ax.set_title(title, loc="left")
     for ax in axes[-1, :3]:
         ax.set_xlabel("output unit")
+    labels = int(table["labels"].iloc[0]) if "labels" in table else size
+    shown = f", the first {size} of them in cluster order" if labels > size else ""
     note = (
-        f"n = {len(filters)} filter{'s' * (len(filters) > 1)}, K = {size} labels. Colours: ones inside the "
+        f"n = {len(filters)} filter{'s' * (len(filters) > 1)}, K = {labels} labels{shown}. Colours: ones inside the "
         "square of a cluster; dark grey: noise, the ones outside every square. Order: largest cluster first, "
         "labels in no cluster last."
     )
@@ -147,6 +149,9 @@ def cluster_images(table: pd.DataFrame) -> Figure:
             _labelled(look.box(fig, aside + place * _CELL, top, _CELL - 0.08, _CELL - 0.08), row.png, row.label)
     shown = sum(min(len(rows), _IMAGES) for _, rows in groups)
     note = f"n = {shown} images, at most {_IMAGES} a row, those of every label first."
+    if "clusters" in table:
+        found = table.loc[table["cluster"] >= 0, "cluster"].nunique()
+        note += f" The {found} largest of {table['clusters'].iloc[0]} clusters."
     return look.finish(fig, table, "What the clusters of a filter stand for", note, look.banner_for(table))
 
 

@@ -7,6 +7,7 @@ that does not verify is never used: it is set aside and the stage is built again
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 _PACKAGES = ("singlefilter", "torch", "torchvision", "numpy", "matplotlib", "pandas", "scipy")
 _TEMPORARY = ".unfinished-"
+_VERIFIED = ".verified"
+LARGE = 2**30  # bytes of a stage that no process verifies again as long as it looks the same
 _verified: set[tuple] = set()
 
 
@@ -82,7 +85,7 @@ def stage(name: str, config: object, build: Callable[[Path], None]) -> Path:
             build(work)
         _seal(work, name, config, seconds(), code)
         os.replace(work, folder)
-    _verified.add(_stamp(folder))
+    _remember(folder, _stamp(folder))
     return folder
 
 
@@ -95,14 +98,19 @@ def adopt(work: Path, folder: Path) -> None:
 
 
 def is_complete(folder: Path) -> bool:
-    """Whether a stage folder is there and every file has the size and checksum of its manifest."""
+    """Whether a stage folder is there and every file has the size and checksum of its manifest.
+
+    Checksums are taken once in a process, and of more than `LARGE` bytes once in all, as long as no file has another
+    size or time.
+    """
     if not (folder / MANIFEST).exists():
         return False
-    if _stamp(folder) in _verified:
+    stamp = _stamp(folder)
+    if stamp in _verified:
         return True
-    if _damaged_file(folder) is not None:
+    if _noted(folder) != repr(stamp) and _damaged_file(folder) is not None:
         return False
-    _verified.add(_stamp(folder))
+    _remember(folder, stamp)
     return True
 
 
@@ -133,7 +141,8 @@ def forget(folder: Path) -> bool:
         if path.exists():
             shutil.rmtree(path)
             found = True
-    folder.with_name(folder.name + ".seconds").unlink(missing_ok=True)
+    for ending in (".seconds", _VERIFIED):
+        folder.with_name(folder.name + ending).unlink(missing_ok=True)
     return found
 
 
@@ -296,6 +305,20 @@ def _stamp(folder: Path) -> tuple:
     """What a verified folder looks like without reading it: its files, their sizes and times."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return str(folder), *((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files)
+
+
+def _remember(folder: Path, stamp: tuple) -> None:
+    """That a folder that looks like this is as it was written; for other processes too where that took long."""
+    _verified.add(stamp)
+    if sum(size for _, size, _ in stamp[1:]) > LARGE and _noted(folder) != repr(stamp):
+        with contextlib.suppress(OSError), atomic_file(folder.with_name(folder.name + _VERIFIED)) as temporary:
+            temporary.write_text(repr(stamp), encoding="utf-8")
+
+
+def _noted(folder: Path) -> str | None:
+    """How the folder looked when it was last found as it was written, where that was noted."""
+    path = folder.with_name(folder.name + _VERIFIED)
+    return path.read_text(encoding="utf-8") if path.exists() else None
 
 
 def _plain(value: object) -> object:

@@ -18,6 +18,8 @@ from singlefilter.counting import counts
 from singlefilter.pruning import study, summaries
 
 IMAGES = 8  # in a row of a picture
+WHOLE, SHOWN = 200, 100  # labels of a field matrix that is shown whole, and of a larger one that are shown
+CLUSTERS = 20  # of a filter, that are shown in images
 
 
 def folder(run: stages.Run) -> Path:
@@ -111,41 +113,60 @@ def one_filter(run: stages.Run, layers: tuple[int, ...] = (), filter_: int | Non
     """Every element of the field matrix of a filter, what clipping and clusters make of it, one filter a layer.
 
     `layers`: by default the first, a middle and the last one with a pool; `filter_`: by default in each layer the
-    one `worth_seeing`.  Raises `ValueError` for a layer or a filter that is not there.
+    one `worth_seeing`.  Of more than `WHOLE` labels, `labels` says how many, the first `SHOWN` in cluster order are
+    there, numbered anew.  Raises `ValueError` for a layer or a filter that is not there.
     """
     chosen = layers or _early_middle_last(run)
+    return pd.concat([_first_in_order(_every_element(run, layer, filter_)) for layer in chosen], ignore_index=True)
+
+
+def _every_element(run: stages.Run, layer: int, filter_: int | None) -> pd.DataFrame:
     measured, weights = stages.measurement(run), stages.heads(run)[0]
     names = np.array(stages.splits(run)["train"].names)
     by_layer = {point.cut.layer: point for point in stages.flat_points(run)}
-    tables = []
-    for layer in chosen:
-        if layer not in by_layer:
-            raise ValueError(f"no head at layer {layer}; there are heads at {', '.join(map(str, by_layer))}")
-        point = by_layer[layer]
-        which = worth_seeing(counts(run)[layer]) if filter_ is None else filter_
-        if not 0 <= which < point.cut.filters:
-            raise ValueError(f"layer {layer} has filters 0 to {point.cut.filters - 1}, {which} asked for")
-        part = slice(which, which + 1)
-        matrix = fields.field_matrices(measured.class_means[point.name][:, part], weights[point.name][:, part])
-        table = _elements(matrix.numpy(), names, run.profile.analysis.threshold)
-        tables.append(pd.DataFrame(_place(point.cut) | {"filter": which}, index=table.index).join(table))
-    return pd.concat(tables, ignore_index=True)
+    if layer not in by_layer:
+        raise ValueError(f"no head at layer {layer}; there are heads at {', '.join(map(str, by_layer))}")
+    point = by_layer[layer]
+    which = worth_seeing(counts(run)[layer]) if filter_ is None else filter_
+    if not 0 <= which < point.cut.filters:
+        raise ValueError(f"layer {layer} has filters 0 to {point.cut.filters - 1}, {which} asked for")
+    part = slice(which, which + 1)
+    matrix = fields.field_matrices(measured.class_means[point.name][:, part], weights[point.name][:, part])
+    table = _elements(matrix.numpy(), names, run.profile.analysis.threshold)
+    return pd.DataFrame(_place(point.cut) | {"filter": which}, index=table.index).join(table)
+
+
+def _first_in_order(table: pd.DataFrame) -> pd.DataFrame:
+    """Of a matrix too large for a figure, the elements of the labels that come first in cluster order."""
+    labels = int(table["true_index"].max()) + 1
+    if labels <= WHOLE:
+        return table
+    shown = table[(table["true_position"] < SHOWN) & (table["out_position"] < SHOWN)]
+    anew = {name: shown[name].rank(method="dense").astype(int) - 1 for name in ("true_index", "out_index")}
+    return shown.assign(**anew, labels=labels)
 
 
 def cluster_images(run: stages.Run, layer: int | None = None, filter_: int | None = None) -> pd.DataFrame:
-    """Test images of the labels in each cluster of a filter, the largest clusters first, and of some in none."""
-    one = one_filter(run, (_early_middle_last(run)[-1] if layer is None else layer,), filter_)
+    """Test images of the labels in each cluster of a filter, the largest clusters first, and of some in none.
+
+    Of more than `CLUSTERS` clusters, `clusters` says how many, the largest are there.
+    """
+    one = _every_element(run, _early_middle_last(run)[-1] if layer is None else layer, filter_)
     split = stages.splits(run)["test"]
     diagonal = one[one["true_index"] == one["out_index"]].sort_values("true_position")
-    first_image = {label: int((split.labels == label).nonzero()[0]) for label in diagonal["true_index"]}
+    of_clusters = list(diagonal.groupby("cluster", sort=False))
+    found = [pair for pair in of_clusters if pair[0] >= 0]
+    if len(found) > CLUSTERS:
+        of_clusters = found[:CLUSTERS] + of_clusters[len(found) :]  # labels in none come last
     rows = []
-    for cluster, members in diagonal.groupby("cluster", sort=False):
+    for cluster, members in of_clusters:
         for row in members.head(IMAGES).itertuples():
-            image = split.images[first_image[row.true_index]].cpu().numpy()
+            image = split.images[int((split.labels == row.true_index).nonzero()[0])].cpu().numpy()
             place = {"cut": row.cut, "layer": row.layer, "filter": row.filter, "cluster": cluster}
             place["labels"] = len(members)
             rows.append(place | {"label": row.true_label, "png": figures.encode_png(image)})
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return table.assign(clusters=len(found)) if len(found) > CLUSTERS else table
 
 
 def layer_claims(run: stages.Run) -> pd.DataFrame:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import shutil
+import warnings
 from pathlib import Path
 
 import joblib
@@ -28,14 +30,14 @@ def load(config: profiles.Data, seed: int, data_dir: str | Path | None = None) -
 
 
 def read(folder: Path) -> dict[str, Split]:
-    """Splits `train` and `test` of a stage folder, memory-mapped."""
+    """Splits `train` and `test` of a stage folder, memory-mapped and not to be written to."""
     names = tuple((folder / "names.txt").read_text(encoding="utf-8").split("\n"))
     splits = {}
     for split in profiles.SPLITS:
-        images = np.load(folder / f"{split}_images.npy", mmap_mode="c")
-        splits[split] = Split(
-            torch.from_numpy(images), torch.from_numpy(np.load(folder / f"{split}_labels.npy")), names
-        )
+        with warnings.catch_warnings():  # a map that might be written to counts as memory, which there is less of
+            warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+            images = torch.from_numpy(np.load(folder / f"{split}_images.npy", mmap_mode="r"))
+        splits[split] = Split(images, torch.from_numpy(np.load(folder / f"{split}_labels.npy")), names)
     return splits
 
 
@@ -72,12 +74,16 @@ def _decode(files: dict[str, dict[str, list[Path]]], config: profiles.Data, seed
         paths = [path for name in names for path in by_label[name]]
         labels = np.repeat(np.arange(len(names)), [len(by_label[name]) for name in names])
         target, size = work / f"{split}_images.npy", config.image_size
-        np.lib.format.open_memmap(target, "w+", np.uint8, (len(paths), 3, size, size)).flush()
+        decoded = work / f"{split}-decoded"  # what an interrupted call has done
+        if not decoded.exists():
+            np.lib.format.open_memmap(target, "w+", np.uint8, (len(paths), 3, size, size)).flush()
+            decoded.mkdir()
         chunks = range(0, len(paths), 1000)
         converted = joblib.Parallel(n_jobs=min(len(chunks), joblib.cpu_count()))(
-            joblib.delayed(_decode_chunk)(target, start, paths[start : start + 1000], size)
+            joblib.delayed(_decode_chunk)(target, start, paths[start : start + 1000], size, decoded / str(start))
             for start in progress.bar(chunks, f"decoding {split} images", "thousand", total=len(chunks))
         )
+        shutil.rmtree(decoded)
         if count := sum(converted):
             log.warning("%s: %d of %d images were converted to RGB, %d pixels wide", split, count, len(paths), size)
         np.save(work / f"{split}_labels.npy", labels.astype(np.int64))
@@ -85,11 +91,15 @@ def _decode(files: dict[str, dict[str, list[Path]]], config: profiles.Data, seed
     (work / "names.txt").write_text("\n".join(words[name] for name in names), encoding="utf-8")
 
 
-def _decode_chunk(target: Path, start: int, paths: list[Path], size: int) -> int:
-    """Decode images into their places; how many were not RGB of that size."""
+def _decode_chunk(target: Path, start: int, paths: list[Path], size: int, note: Path) -> int:
+    """Decode images into their places, where that is not noted as done; how many were not RGB of that size."""
+    if note.exists():
+        return int(note.read_text())
     images, converted = np.load(target, mmap_mode="r+"), 0
     for offset, path in enumerate(paths):
         images[start + offset], as_it_is = read_image(path, size)
         converted += not as_it_is
     images.flush()
+    with store.atomic_file(note) as temporary:
+        temporary.write_text(str(converted))
     return converted

@@ -34,6 +34,11 @@ class Split:
                 f"a split has uint8 images [images, channel, height, width] and a label for each; these are "
                 f"{self.images.dtype} {tuple(self.images.shape)} with {len(self.labels)} labels"
             )
+        if self.images.device not in (self.labels.device, torch.device("cpu")):
+            raise ValueError(
+                f"images lie on the device of their labels, {self.labels.device}, or in memory; these lie on "
+                f"{self.images.device}"
+            )
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 PART_OF_FREE = 0.5  # of a GPU's free memory at most goes to images, the rest is for networks and maps
-AHEAD = 4  # batches fetched, by a thread each, while those before them are worked on
+AHEAD = 8  # batches fetched, by a thread each, while those before them are worked on
 
 Places = slice | torch.Tensor
 
@@ -30,7 +30,7 @@ def taken(images: torch.Tensor, parts: Iterable[Places], device: torch.device) -
     if not _apart(images, device):
         yield from (images[part] for part in parts)
         return
-    pinned = device.type == "cuda"  # copied from such memory while the GPU computes
+    pinned = device.type == "cuda"  # from such memory a copy waits for its turn on the GPU, and nothing for the copy
     with ThreadPoolExecutor(AHEAD) as threads:
         under_way = deque()
         for part in parts:
