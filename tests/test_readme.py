@@ -119,9 +119,14 @@ def test_examples_run(block, capsys):
     assert float(capsys.readouterr().out.split()[-1]) > 0
 
 
-def test_smaller_networks_are_those_of_the_committed_table():
-    table = pd.read_csv(ROOT / "figures/laptop/smaller_networks.csv").query("moment == 'after'").set_index("design")
-    said = rows_of("Smaller and faster?")
+@pytest.mark.parametrize(
+    ("profile", "heading"),
+    [("laptop", "Smaller and faster?"), ("laptop-d64", "Smaller and faster at the paper's width?")],
+)
+def test_smaller_networks_are_those_of_the_committed_table(profile, heading):
+    table = pd.read_csv(ROOT / "figures" / profile / "smaller_networks.csv")
+    table = table.query("moment == 'after'").set_index("design")
+    said = rows_of(heading)
     assert len(said) > 8
     for design, accuracy, difference, parameters, *speedups in said:
         row = table.loc[design]
@@ -132,3 +137,44 @@ def test_smaller_networks_are_those_of_the_committed_table():
             low, high = (f"{100 * row[f'difference_{end}']:+.1f}" for end in ("low", "high"))
             expected = f"{100 * row['difference']:+.1f} [{low}, {high}]"
             assert difference.replace("−", "-") == expected
+
+
+def test_masked_heads_at_the_papers_width_are_those_of_the_committed_table():
+    table = pd.read_csv(ROOT / "figures/laptop-d64/masked_heads.csv").query("layer == 13 and moment == 'after'")
+    heads = table.set_index(["method", "threshold"])["accuracy"]
+    kept = table.set_index(["method", "threshold"])["kept_fraction"]
+    dense = table.loc[table["method"] == "dense", "accuracy"].iloc[0]
+    drawn = " and ".join(f"{100 * heads[method, 0.3]:.1f}" for method in ("random", "random afcc"))
+    ahead = [100 * (heads["magnitude", limit] - heads["afcc", limit]) for limit in (0.1, 0.2, 0.3, 0.5)]
+    words = " ".join(README.split())
+    for phrase in (
+        f"keeps {kept['afcc', 0.3]:.1%} of the connections and an accuracy of {heads['afcc', 0.3]:.1%} (dense,",
+        f"retrained alike: {dense:.1%}; random masks: {drawn} %)",
+        f"at a threshold of 0.1 it keeps {kept['afcc', 0.1]:.0%} and {heads['afcc', 0.1]:.1%}",
+        f"Magnitude pruning is {min(ahead):.1f} to {max(ahead):.1f} points ahead",
+    ):
+        assert re.sub(r"(\d)%", r"\1 %", phrase) in words
+
+
+def test_the_second_architecture_is_that_of_the_committed_tables():
+    folder = ROOT / "figures/laptop-efficientnet"
+    accuracy = pd.read_csv(folder / "accuracy_by_layer.csv").set_index(["layer", "head"])["accuracy"]
+    measured = pd.read_csv(folder / "statistics_by_layer.csv").query("split == 'train'").set_index("layer")
+    curve = pd.read_csv(folder / "curves.csv").query("split == 'test'")["accuracy"]
+    claims = pd.read_csv(folder / "claims.csv").set_index("claim")
+    nulls = pd.read_csv(folder / "clusters_are_real.csv").groupby("layer")["verdict"].first()
+    rows = rows_of("A second architecture, briefly trained")
+    assert [int(row[0]) for row in rows] == list(range(1, 10))
+    for layer, *said in ((int(row[0]), *row[1:]) for row in rows):
+        formats = {"N_c": ".2f", "C_s": ".2f", "n": ".0f", "snr": ".2f", "dprime": ".2f"}
+        numbers = [format(measured.loc[layer, name], shown) for name, shown in formats.items()]
+        heads = [f"{accuracy[layer, kind]:.1%}".replace("%", " %") for kind in ("flat", "pooled")]
+        assert said == [*heads, *numbers]
+    words = " ".join(README.split()).replace("−", "-")
+    assert f"Test accuracy after the last epoch {curve.iloc[-1]:.1%}.".replace("%", " %") in words
+    for claim, verdict in (("C1", "not supported"), ("C2", "undecided"), ("C3", "undecided")):
+        assert claims.loc[claim, "verdict"] == verdict
+        value, low, high = (f"{claims.loc[claim, name]:.2f}" for name in ("value", "low", "high"))
+        assert f"{value} [{low}, {high}])" in words
+    assert accuracy[:, "flat"].idxmax() == 4
+    assert nulls[nulls == "above all nulls"].index.tolist() == list(range(4, 10))
