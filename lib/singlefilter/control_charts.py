@@ -65,9 +65,9 @@ def thresholds(table: pd.DataFrame) -> Figure:
     trend.axhline(0, color=look.FAINT, linestyle=":", linewidth=1)
     for used in once["threshold"][once["used"] > 0]:
         trend.axvline(used, color="0.85", linewidth=6, zorder=0)
-    trend.set(ylim=(-1.08, 1.08), xlabel="threshold", xticks=every)
+    trend.set(ylim=(-1.08, 1.62), xlabel="threshold", xticks=every, yticks=(-1, -0.5, 0, 0.5, 1))  # room for the key
     trend.set_title("Kendall's tau of layer and quantity (dashed: the bar of the claims)", loc="left")
-    trend.legend(loc="center right", framealpha=0.9)
+    trend.legend(loc="upper right", ncols=2, fontsize=7.5)
     panels["snr"].set_xlabel("layer")
     keys = [Line2D([], [], color=colours[one], linewidth=2.5, label=f"{one:g}") for one in every]
     key.set_axis_off()
