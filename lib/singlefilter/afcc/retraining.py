@@ -31,6 +31,7 @@ class Diverged(training.Diverged):
 def shortened(recipe: Recipe, fraction: float = 0.1) -> Recipe:
     """The recipe in this fraction of its epochs (one at least), its learning rate falling as far as in the whole.
 
+    A rate that falls in steps is the same throughout an epoch, so with a single one it does not fall.
     Raises `ValueError` for a fraction that is not above 0.  Source: section 8, a short retraining.
     """
     if not fraction > 0:
