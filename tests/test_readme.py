@@ -178,3 +178,16 @@ def test_the_second_architecture_is_that_of_the_committed_tables():
         assert f"{value} [{low}, {high}])" in words
     assert accuracy[:, "flat"].idxmax() == 4
     assert nulls[nulls == "above all nulls"].index.tolist() == list(range(4, 10))
+
+
+def test_masked_convolutions_at_the_papers_width_are_those_of_the_committed_table():
+    table = pd.read_csv(ROOT / "figures/laptop-d64/masked_convolutions.csv")
+    by_method = dict(list(table.query("moment == 'after'").groupby("method")))
+    kept, lost = (100 * by_method["afcc"][name].abs() for name in ("kept_fraction", "difference"))
+    words = " ".join(README.split())
+    assert f"with {kept.min():.0f} to {kept.max():.0f} % of the kernels between layers 12 and 13" in words
+    assert f"AFCC loses {lost.min():.1f} to {lost.max():.1f} points" in words
+    assert max(by_method[method]["ahead"].abs().max() for method in ("random", "magnitude")) < 0.004
+    before = table.query("moment == 'before'").pivot(index="overlap", columns="method", values="accuracy")
+    ahead = before["afcc"] - before["random"]
+    assert (ahead[[2, 3]] > 0.05).all() and ahead[1] < 0

@@ -83,10 +83,11 @@ def _decode(files: dict[str, dict[str, list[Path]]], config: profiles.Data, seed
             joblib.delayed(_decode_chunk)(target, start, paths[start : start + 1000], size, decoded / str(start))
             for start in progress.bar(chunks, f"decoding {split} images", "thousand", total=len(chunks))
         )
-        shutil.rmtree(decoded)
         if count := sum(converted):
             log.warning("%s: %d of %d images were converted to RGB, %d pixels wide", split, count, len(paths), size)
         np.save(work / f"{split}_labels.npy", labels.astype(np.int64))
+    for split in files:  # not before all of them are decoded
+        shutil.rmtree(work / f"{split}-decoded")
     words = in_words(sorted(files["train"]))
     (work / "names.txt").write_text("\n".join(words[name] for name in names), encoding="utf-8")
 
