@@ -56,7 +56,8 @@ def samples(table: pd.DataFrame) -> Figure:
             note.text(0.5, 0.5, words, ha="center", va="center", fontsize=9, color=look.INK, linespacing=1.35)
     counts = ", ".join(f"n = {(rows['png'] != '').sum()} in ({name})" for name, rows in panels)
     caption = table[["profile"]]
-    return look.finish(fig, caption, "What the networks look at", f"Images as they are stored, magnified; {counts}.")
+    note = f"Images as they are stored, magnified (large ones scaled down); {counts}."
+    return look.finish(fig, caption, "What the networks look at", note)
 
 
 @look.draws(
