@@ -20,7 +20,8 @@ def load(tmp_path, text: str) -> profiles.Profile:
 
 def test_the_shipped_profiles():
     of_papers = ("paper", "paper-efficientnet", "paper-imagenet")
-    assert profiles.available() == ("glyphs-1000", "laptop", "laptop-d64", "laptop-efficientnet", *of_papers, "quick")
+    of_laptops = ("laptop", "laptop-d32", "laptop-d64", "laptop-efficientnet")
+    assert profiles.available() == ("glyphs-1000", *of_laptops, *of_papers, "quick")
     for name in profiles.available():
         profile = profiles.load(name)
         assert profile.name == name
@@ -78,6 +79,12 @@ MISTAKES = [
     ("training: {epochs: -1}", "training.epochs: -1 given, it cannot be negative"),
     ("heads: {epochs: 0}", "heads.epochs: 0 given, a head is trained for at least 1"),
     ("training: {batch: 0}", "training.batch: 0 given"),
+    ("training: {precision: float16}", "training.precision: 'float16' is none of float32, bfloat16; did you mean"),
+    ("heads: {precision: bfloat16}", "heads.precision: bfloat16 given, heads are .* trained in float32"),
+    (
+        "network: {name: efficientnet_b0}\ntraining: {precision: bfloat16}",
+        "training.precision: bfloat16 given, in which depthwise convolutions are slower on a CPU",
+    ),
     ("training: {learning_rate: .nan}", "training.learning_rate: nan given"),
     ("training: {momentum: 1}", "training.momentum: 1.0 given"),
     ("training: {momentum: 0}", "training.momentum: Nesterov"),

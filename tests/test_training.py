@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from singlefilter import data, distributed, profiles, training
+from singlefilter import data, distributed, environment, profiles, store, training
 
 RECIPE = profiles.Recipe(epochs=3, batch=12, learning_rate=0.05, momentum=0.9, schedule="cosine", shift=1)
 
@@ -382,3 +382,43 @@ def test_a_network_that_cannot_be_compiled_is_trained_as_it_is(monkeypatch, capl
     assert_equal(fallen, plain)
     said = [record.getMessage() for record in caplog.records]
     assert said == ["training without torch.compile, somewhat slower: RuntimeError: no C compiler"]
+
+
+def test_bfloat16_is_for_the_passes_of_training_alone(monkeypatch):
+    seen = []
+
+    def watch(recipe: profiles.Recipe) -> nn.Module:
+        model = network()
+        model[0].register_forward_hook(lambda module, _, output: seen.append((module.training, output.dtype)))
+        training.fit(model, split(), split(seed=1), recipe, seed=1)
+        return model
+
+    exact, half = watch(RECIPE), watch(dataclasses.replace(RECIPE, precision="bfloat16"))
+    epochs = len(seen) // 2
+    assert {dtype for _, dtype in seen[:epochs]} == {torch.float32}
+    assert set(seen[epochs:]) == {(True, torch.bfloat16), (False, torch.float32)}  # test images: in full precision
+    assert {value.dtype for value in half.state_dict().values()} == {torch.float32, torch.int64}
+    moved, apart = (exact[0].weight - network()[0].weight).norm(), (half[0].weight - exact[0].weight).norm()
+    assert 0 < apart < 0.5 * moved
+
+
+def test_bfloat16_is_refused_where_it_is_slower(monkeypatch, tmp_path):
+    half, asked = dataclasses.replace(RECIPE, precision="bfloat16"), environment.computes_in_bfloat16
+    monkeypatch.setattr(training, "device", lambda: torch.device("cpu"))
+    monkeypatch.setattr(environment, "computes_in_bfloat16", lambda: False)
+    training.require_precision(RECIPE)
+    with pytest.raises(training.Unsuited, match="avx512_bf16"):
+        training.require_precision(half)
+    monkeypatch.setattr(training, "device", lambda: torch.device("cuda"))
+    training.require_precision(half)
+    for flags, there in (("fpu avx512f amx_bf16", True), ("fpu avx512f", False), ("avx512_bf16x", False)):
+        (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags\t\t: {flags}\n")
+        assert asked(tmp_path / "cpuinfo") is there
+    assert asked(tmp_path / "none") is False
+
+
+def test_a_key_that_came_later_changes_no_name():
+    half = dataclasses.replace(RECIPE, precision="bfloat16")
+    assert "precision" not in store.plain(RECIPE)
+    assert store.plain(half) == store.plain(RECIPE) | {"precision": "bfloat16"}
+    assert store.config_key(half) != store.config_key(RECIPE)

@@ -55,6 +55,17 @@ def release(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.sub(r"(\.0+)+$", "", match.group()).split("."))
 
 
+def computes_in_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether this processor has instructions for bfloat16; no where the system does not list its flags."""
+    try:
+        flags = {
+            flag for line in cpuinfo.read_text().splitlines() if line.startswith("flags") for flag in line.split()
+        }
+    except OSError:
+        return False
+    return not flags.isdisjoint(("avx512_bf16", "amx_bf16"))
+
+
 def satisfies(version: str, bounds: str) -> bool:
     """Whether `version` is within `bounds`, such as ">=2.11,<3"; only the numbers of a version count.
 

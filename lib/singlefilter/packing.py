@@ -138,7 +138,7 @@ def _of_stage(source: Path, target: Path, heads: Path, part: stages.Run) -> dict
         contents = {name: path.read_bytes() for name, path in files.items()}
     else:
         contents = {name: _of_heads(path, names) for name, path in files.items()}
-        of_heads = dataclasses.asdict(part.profile.heads) if target == heads else heads.name.rpartition("-")[2]
+        of_heads = store.plain(part.profile.heads) if target == heads else heads.name.rpartition("-")[2]
         manifest["config"] |= {"heads": of_heads}
     manifest["files"] = {
         name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}

@@ -59,6 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (
         data.DataError,
         training.Diverged,
+        training.Unsuited,
         distributed.RankError,
         fields.NotFinite,
         figures.TableError,

@@ -7,10 +7,11 @@ import re
 import typing
 from dataclasses import dataclass, field
 
-from singlefilter import glyphs
+from singlefilter import glyphs, store
 
 NETWORKS = ("vgg", "efficientnet_b0")
 SCHEDULES = ("step", "cosine")
+PRECISIONS = ("float32", "bfloat16")
 HEAD_KINDS = ("flat", "pooled")
 SPLITS = ("train", "test")
 VGG_DEPTHS = (8, 11, 13, 16, 19)
@@ -88,7 +89,8 @@ class Recipe:
 
     `step`: times `factor` every `every` epochs; `cosine`: down to zero.  The first `warmup_epochs` rise linearly.
     `flip` and `shift` (pixels) are the augmentation of section 1.  No epochs at all leave a network untrained, which
-    is a null model of section 9.
+    is a null model of section 9.  `precision`: what a network's forward and backward passes compute in on a CPU while
+    it is trained; weights are float32 in either case.  On a GPU that is bfloat16 always.
     """
 
     epochs: int = 300
@@ -103,9 +105,11 @@ class Recipe:
     label_smoothing: float = 0.0
     flip: bool = True
     shift: int = 4
+    precision: str = field(default="float32", metadata=store.LEFT_OUT)
 
     def problems(self) -> typing.Iterator[str]:
         yield from _among("schedule", self.schedule, SCHEDULES)
+        yield from _among("precision", self.precision, PRECISIONS)
         for key in ("batch", "every", "learning_rate", "factor"):
             if not getattr(self, key) > 0:
                 yield f"{key}: {getattr(self, key)} given, it has to be above 0"
@@ -141,6 +145,8 @@ class Heads(Recipe):
         yield from super().problems()
         if self.epochs == 0:
             yield "epochs: 0 given, a head is trained for at least 1"
+        if self.precision != "float32":
+            yield f"precision: {self.precision} given, heads are what is measured and are trained in float32"
         for kind in self.kinds:
             yield from _among("kinds", kind, HEAD_KINDS)
         if self.views < 0 or not self.views_gib > 0:
@@ -181,7 +187,7 @@ class Part:
     labels: int | None = None
     draw: int = 0
     train_per_label: int | None = None
-    held_out: int = 0
+    held_out: int = field(default=0, metadata=store.LEFT_OUT)
 
     def problems(self) -> typing.Iterator[str]:
         if self.labels is not None and self.labels < FEWEST_LABELS:
@@ -380,6 +386,15 @@ class Profile:
     def problems(self) -> typing.Iterator[str]:
         if self.seed < 0:
             yield f"seed: {self.seed} given, it cannot be negative"
+        recipes = {"training": self.training} | {
+            f"choice.recipes.{name}": recipe for name, recipe in (self.choice.recipes if self.choice else ())
+        }
+        for key, recipe in recipes.items():
+            if self.network.name == "efficientnet_b0" and recipe.precision == "bfloat16":
+                yield (
+                    f"{key}.precision: bfloat16 given, in which depthwise convolutions are slower on a CPU; "
+                    f"{self.network.title} trains in float32"
+                )
         there = self.part.train_per_label or self.data.train_per_label
         yield from _left("part.held_out", self.part.held_out, there)
         if self.choice is not None:

@@ -218,18 +218,12 @@ def _configs(run: Run) -> dict[str, dict]:
     images = _checksums(data_folder(run))
     train = {"images": images, "network": profile.network, "training": profile.training, "seed": profile.seed}
     if profile.part != profiles.Part():
-        train["part"] = _in_key(profile.part)
+        train["part"] = profile.part
     if _settles_norms(profile):
         train["norms"] = "settled"
     head = {"train": store.config_key(train), "heads": profile.heads, "seed": profile.seed}
     measured = {f"measure-{split}": {"heads": store.config_key(head), "split": split} for split in profiles.SPLITS}
     return {"train": train, "heads": head} | measured
-
-
-def _in_key(part: profiles.Part) -> dict:
-    """What a part is known by: without images held out, as it was known before they could be."""
-    content = dataclasses.asdict(part)
-    return content if part.held_out else {key: value for key, value in content.items() if key != "held_out"}
 
 
 def _settles_norms(profile: profiles.Profile) -> bool:
@@ -249,7 +243,9 @@ def _without_weights(profile: profiles.Profile) -> profiles.Network:
 
 def _network_folder(run: Run) -> Path:
     def build(work: Path) -> None:
-        profile, split = run.profile, splits(run)
+        profile = run.profile
+        training.require_precision(profile.training)
+        split = splits(run)
         model = models.build(profile.network, len(split["train"].names), profile.data.image_size, profile.seed)
         if _settles_norms(profile):
             few = itertools.islice(data.batches(split["train"], 100, seed=profile.seed, epoch=0), BATCHES_TO_SETTLE)

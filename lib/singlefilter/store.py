@@ -33,6 +33,9 @@ _PACKAGES = ("singlefilter", "torch", "torchvision", "numpy", "matplotlib", "pan
 _TEMPORARY = ".unfinished-"
 _VERIFIED = ".verified"
 LARGE = 2**30  # bytes of a stage that no process verifies again as long as it looks the same
+LEFT_OUT = {
+    "left out of keys": "at its default"
+}  # metadata of a field that came later than the keys of what is there
 _verified: set[tuple] = set()
 
 
@@ -51,7 +54,7 @@ def runs_folder() -> Path:
 
 def config_key(config: object) -> str:
     """Twelve hexadecimal digits of the SHA-256 of a configuration (anything JSON or a dataclass)."""
-    text = json.dumps(_plain(config), sort_keys=True, separators=(",", ":"))
+    text = json.dumps(plain(config), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -165,7 +168,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
 def write_json(path: Path, content: object) -> None:
     """Write JSON atomically, keys sorted, dataclasses as mappings."""
     with atomic_file(path) as temporary:
-        text = json.dumps(_plain(content), indent=1, sort_keys=True, ensure_ascii=False)
+        text = json.dumps(plain(content), indent=1, sort_keys=True, ensure_ascii=False)
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
@@ -321,14 +324,23 @@ def _noted(folder: Path) -> str | None:
     return path.read_text(encoding="utf-8") if path.exists() else None
 
 
-def _plain(value: object) -> object:
-    """The value as JSON can hold it: dataclasses as mappings, paths as text, tuples as lists."""
+def plain(value: object) -> object:
+    """The value as JSON can hold it: dataclasses as mappings, paths as text, tuples as lists.
+
+    A field with the metadata `LEFT_OUT` is there only where it is not at its default, so that a key that a later
+    version added changes no configuration that does without it.
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _plain(dataclasses.asdict(value))
+        named = {item: getattr(value, item.name) for item in dataclasses.fields(value)}
+        return {
+            item.name: plain(inside)
+            for item, inside in named.items()
+            if not (item.metadata == LEFT_OUT and inside == item.default)
+        }
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, Path):
         return str(value)
     return value

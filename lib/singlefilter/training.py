@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from singlefilter import data, distributed, profiles, progress, store
+from singlefilter import data, distributed, environment, profiles, progress, store
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +39,27 @@ def device() -> torch.device:
 def autocast(on: torch.device):
     """bfloat16 where a GPU computes in it; full precision on a CPU, where results are to be the same everywhere."""
     return torch.autocast("cuda", torch.bfloat16) if on.type == "cuda" else nullcontext()
+
+
+def in_precision(recipe: profiles.Recipe, on: torch.device):
+    """What forward and backward passes of training compute in: on a CPU what the recipe says, else as `autocast`."""
+    if on.type == "cpu" and recipe.precision == "bfloat16":
+        return torch.autocast("cpu", torch.bfloat16)
+    return autocast(on)
+
+
+class Unsuited(RuntimeError):
+    """This machine would be slower in what a recipe asks for; the message says what to ask for instead."""
+
+
+def require_precision(recipe: profiles.Recipe) -> None:
+    """Raise `Unsuited` where a recipe asks for bfloat16 of a CPU that has no instructions for it: emulated, it is
+    several times slower than float32."""
+    if recipe.precision == "bfloat16" and device().type == "cpu" and not environment.computes_in_bfloat16():
+        raise Unsuited(
+            "training.precision: bfloat16 asks for a processor with instructions for it (avx512_bf16 or amx_bf16 "
+            "among its flags), which this one has not; float32 is faster here, and makes a network of its own name"
+        )
 
 
 def optimizer(parameters, recipe: profiles.Recipe) -> torch.optim.SGD:
@@ -123,7 +144,7 @@ def fit(
     forward = compiled(model, on)
 
     def step(images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        with autocast(on):
+        with in_precision(recipe, on):
             logits = forward(images)
             loss = functional.cross_entropy(logits, labels, label_smoothing=smoothing)
         distributed.weighted(loss, len(labels)).backward()

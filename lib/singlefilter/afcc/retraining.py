@@ -84,7 +84,7 @@ def retrain(
         forward = training.compiled(model, on)
 
         def step(images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            with training.autocast(on):
+            with training.in_precision(recipe, on):
                 logits = forward(images)
                 loss = functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
             loss.backward()

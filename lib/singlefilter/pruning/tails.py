@@ -85,14 +85,14 @@ def retrain_tails(
 
     def batches(epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         for images, labels in training.augmented(train, recipe, seed)(epoch):
-            with torch.no_grad(), training.autocast(on):
+            with torch.no_grad(), training.in_precision(recipe, on):
                 maps = front(images)
             yield maps, labels
 
     def step(maps: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         losses, correct = [], []
         for tail in tails.values():
-            with training.autocast(on):
+            with training.in_precision(recipe, on):
                 logits = tail(maps)
                 loss = functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
             loss.backward()
