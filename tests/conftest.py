@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from singlefilter import growth, profiles, stages, store, tables
-from singlefilter.pruning import designs, filters, study
-from singlefilter.tasks import Task
+from singlefilter import profiles, store
+from singlefilter.pipeline import stages
+from singlefilter.pipeline.tasks import Task
+from singlefilter.studies.growth import tables as growth
+from singlefilter.studies.layers import tables
+from singlefilter.studies.pruning import designs, filters, study
 
 TINY = """\
 purpose: as small as a run can be

@@ -15,7 +15,10 @@ import pytest
 import torch
 from benchmarks import cases, machine, naive, peers, run, scaling, suite, table, timing
 
-from singlefilter import clusters, data, figures, models, profiles, training
+from singlefilter import data, networks, profiles
+from singlefilter.figures import files
+from singlefilter.method import clusters
+from singlefilter.networks import training
 
 # One of each label or two, so that everything runs in seconds on one core.
 TINY = dataclasses.replace(cases.SMALL, images=20, images_of_naive=20)
@@ -179,7 +182,7 @@ def test_throughput(capsys, monkeypatch):
 
 
 def test_operations_are_those_of_a_pass_forward_and_back():
-    model = models.build(SMALL_PROFILE.network, 5, 32, 1)
+    model = networks.build(SMALL_PROFILE.network, 5, 32, 1)
     counted = []
     for module in model.modules():
         if isinstance(module, torch.nn.Conv2d):
@@ -281,10 +284,10 @@ def test_exponents_of_known_powers():
 def test_one_benchmark_replaces_its_own_rows_only(tmp_path, home, capsys):
     for name in ("bootstrap", "clusters", "bootstrap", "scaling"):
         assert run.main(["--only", name, "--small", "--folder", str(tmp_path)]) == 0
-    found = figures.read_table(tmp_path / "benchmarks.csv")
+    found = files.read_table(tmp_path / "benchmarks.csv")
     assert found["benchmark"].tolist() == ["clusters"] * 9 + ["bootstrap"] * 2
     assert list(found.columns)[: len(table.COLUMNS)] == list(table.COLUMNS)
-    curves = figures.read_table(tmp_path / "scaling.csv")
+    curves = files.read_table(tmp_path / "scaling.csv")
     assert set(zip(curves["task"], curves["over"], strict=True)) == {
         *((task, over) for task in ("measure", "clusters") for over in ("filters", "labels")),
         ("measure", "images"),
@@ -293,7 +296,7 @@ def test_one_benchmark_replaces_its_own_rows_only(tmp_path, home, capsys):
     assert "extrapolated" in capsys.readouterr().out
     before = {path.name: path.read_bytes() for path in tmp_path.glob("*.*g")}
     assert set(before) == {"benchmarks.png", "benchmarks.svg", "scaling.png", "scaling.svg"}
-    figures.redraw(tmp_path)
+    files.redraw(tmp_path)
     assert {name: (tmp_path / name).read_bytes() for name in before} == before
 
 
@@ -308,8 +311,8 @@ def test_charts_show_the_rows():
     rows.append(table.absolute("m", "large", "ours", peak_mb=500.0, target_mb=400.0))
     about = {"profile": "benchmarks", "data": "random", "network": "VGG-16", "seed": "1"}
     written = pd.DataFrame(rows).assign(**about).to_csv(index=False)
-    again = figures.read_table(io.StringIO(written))
-    fig = figures.OF_A_MACHINE["benchmarks"](again.assign(extrapolated=again["extrapolated"] == "True"))
+    again = files.read_table(io.StringIO(written))
+    fig = files.OF_A_MACHINE["benchmarks"](again.assign(extrapolated=again["extrapolated"] == "True"))
     ratios, parts = fig.axes
     assert [patch.get_width() for patch in ratios.patches] == [6]
     assert [patch.get_width() for patch in parts.patches] == [1.25]
@@ -321,7 +324,7 @@ def test_charts_show_the_rows():
 
 def test_a_curve_of_memory_without_any_still_draws():
     root = Path(__file__).resolve().parents[1]
-    measured = figures.read_table(root / "figures" / "benchmarks" / "scaling.csv")
+    measured = files.read_table(root / "figures" / "benchmarks" / "scaling.csv")
     none = measured.assign(peak_mb=measured["peak_mb"].where(measured["over"] != "images", 0))
-    scales = [ax.get_yscale() for ax in figures.OF_A_MACHINE["scaling"](none).axes]
+    scales = [ax.get_yscale() for ax in files.OF_A_MACHINE["scaling"](none).axes]
     assert scales.count("linear") == 1

@@ -10,13 +10,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from conftest import TINY, forget_caches
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch import nn
 
-from singlefilter import data, distributed, fields, heads, models, profiles, run, stages, store, training
+from singlefilter import data, distributed, networks, profiles, run, store
+from singlefilter.method import fields, heads
+from singlefilter.networks import training
+from singlefilter.pipeline import stages
+from tests.conftest import TINY, forget_caches
 
 PROFILE = (
     TINY.replace("network: {width: 4}", "network: {width: 4, depth: 8}")
@@ -60,7 +63,7 @@ def results() -> dict[str, torch.Tensor]:
     for name, part in curves.groupby("split"):
         found[f"curves/{name}"] = torch.tensor(part[["accuracy", "loss", "learning_rate"]].to_numpy())
     trunk = network()
-    points = heads.head_points(models.cut_points_at(trunk, ["0", "1"], 8), profiles.Heads())
+    points = heads.head_points(networks.cut_points_at(trunk, ["0", "1"], 8), profiles.Heads())
     for views in (0, 2):
         recipe = profiles.Heads(epochs=3, batch=14, shift=1, views=views)
         weights, curves = heads.fit(trunk, points, split(), recipe, seed=3)
@@ -76,7 +79,7 @@ def results() -> dict[str, torch.Tensor]:
 
 def torchrun(count: int, home: Path, *program: str) -> subprocess.CompletedProcess:
     """Run a program by so many ranks to its end, in far less than a lost rank waits."""
-    places = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    places = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     environment = {"SINGLEFILTER_HOME": str(home), "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(places)}
     return subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}", *program],
@@ -95,7 +98,7 @@ def test_three_ranks_train_and_measure_as_one_process(tmp_path):
     program = script(
         tmp_path,
         "import torch",
-        "from test_distributed import distributed, results",
+        "from tests.test_distributed import distributed, results",
         "distributed.join()",
         "torch.save(results(), f'{distributed.rank()}.pt')",
         "distributed.leave()",
@@ -127,7 +130,7 @@ def test_begun_by_one_process_gone_on_with_and_finished_by_two(tmp_path, monkeyp
     program = script(
         tmp_path,
         "import sys, time, types",
-        "from singlefilter import distributed, run, training",
+        "from singlefilter import distributed, run; from singlefilter.networks import training",
         "times = iter([0.0, 1e9])",
         "def monotonic():",
         "    assert distributed.rank() == 0, 'the first rank has the clock'",

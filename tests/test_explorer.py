@@ -4,7 +4,8 @@ import pytest
 from ipywidgets import interactive
 from matplotlib.figure import Figure
 
-from singlefilter import explorer, progress, tables
+from singlefilter import explorer, progress
+from singlefilter.studies.layers import tables
 
 
 def sliders(widget: interactive) -> dict:

@@ -1,4 +1,4 @@
-"""The one look of every figure: style, canvas, title, caption, banner, and images as text.
+"""The one look of every figure: style, canvas, title, caption, banner, images as text, and tables read back.
 
 Figures are `matplotlib.figure.Figure` objects and never pyplot's: nothing is left open, and a notebook shows
 what a function returns. A drawing function is decorated with `@draws(columns)`, builds its axes on a
@@ -11,6 +11,7 @@ import functools
 import io
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -228,3 +229,22 @@ def decode_png(text: str) -> np.ndarray:
     except (ValueError, UnidentifiedImageError, OSError) as error:
         raise TableError(f"Not a PNG in base64: '{text[:40]}'. Write the table again.") from error
     return np.moveaxis(np.asarray(image), -1, 0)
+
+
+def read_table(path: Path | str) -> pd.DataFrame:
+    """A figure's table from its file: text stays text, an empty number is NaN."""
+    try:
+        table = pd.read_csv(path, encoding="utf-8", dtype=str, na_filter=False)
+    except pd.errors.EmptyDataError as error:
+        raise TableError(f"{path} is empty. Write the table again by running the stage that makes it.") from error
+    return table.assign(**{name: _numbers(table[name]) for name in table.columns if name not in TEXT})
+
+
+def _numbers(column: pd.Series) -> pd.Series:
+    """Whole numbers or else floats; text where neither. Python's reading of a float is exact."""
+    for kind in (int, float):
+        try:
+            return pd.Series([kind(text or "nan") for text in column], index=column.index)
+        except ValueError:
+            continue
+    return column

@@ -10,7 +10,9 @@ import dataclasses
 from ipywidgets import FloatSlider, IntSlider, interactive
 from matplotlib.figure import Figure
 
-from singlefilter import progress, stages, tables
+from singlefilter import figures, progress
+from singlefilter.pipeline import stages
+from singlefilter.studies.layers import tables
 
 
 def filter_figure(run: stages.Run, layer: int, filter_: int, threshold: float) -> Figure:
@@ -21,7 +23,7 @@ def filter_figure(run: stages.Run, layer: int, filter_: int, threshold: float) -
     """
     analysis = dataclasses.replace(run.profile.analysis, threshold=threshold)
     turned = dataclasses.replace(run, profile=dataclasses.replace(run.profile, analysis=analysis))
-    return tables.preview(turned, "one_filter", tables.one_filter(turned, (layer,), filter_))
+    return figures.preview(turned, "one_filter", tables.one_filter(turned, (layer,), filter_))
 
 
 def explore(run: stages.Run) -> interactive | Figure:

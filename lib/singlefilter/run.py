@@ -16,24 +16,12 @@ from pathlib import Path
 import pandas as pd
 from safetensors import SafetensorError
 
-from singlefilter import (
-    __version__,
-    data,
-    distributed,
-    environment,
-    fields,
-    figures,
-    notebooks,
-    packing,
-    profiles,
-    progress,
-    publishing,
-    stages,
-    store,
-    sweeps,
-    training,
-)
-from singlefilter.pruning import summaries
+from singlefilter import __version__, data, distributed, environment, notebooks, profiles, progress, store
+from singlefilter.figures import files, packing, registry
+from singlefilter.method import fields
+from singlefilter.networks import training
+from singlefilter.pipeline import stages, sweeps
+from singlefilter.studies.pruning import tables as pruning_tables
 
 EXIT_PAUSED = 75  # EX_TEMPFAIL: not a failure, run it again
 
@@ -62,10 +50,10 @@ def main(arguments: list[str] | None = None) -> int:
         training.Unsuited,
         distributed.RankError,
         fields.NotFinite,
-        figures.TableError,
+        files.TableError,
         notebooks.Failed,
         packing.PackError,
-        publishing.Failed,
+        registry.Failed,
         sweeps.Failed,
         OSError,
         SafetensorError,
@@ -142,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--dask", metavar="ADDRESS", help="scheduler of a Dask cluster, such as tcp://host:8786")
     for added in (publish, pack):
         added.add_argument("profile", metavar="PROFILE", help="a profile's name, or a YAML file")
-    publish.add_argument("--figure", nargs="+", choices=publishing.TABLES, metavar="NAME", help="only these")
+    publish.add_argument("--figure", nargs="+", choices=registry.TABLES, metavar="NAME", help="only these")
     pack.add_argument("--to", required=True, type=Path, metavar="FOLDER", help="where its files are written")
     pack.add_argument("--cuts", type=_cuts, default=(), metavar="A,B", help="heads at these cuts only (default: all)")
     unpack.add_argument("files", nargs="+", type=Path, metavar="FILE", help="all files of a pack, or of several")
@@ -227,7 +215,7 @@ def _sweep(options: argparse.Namespace) -> int:
 def _complete(runs: list[stages.Run], jobs: int | None = None, scheduler: str | None = None) -> None:
     """Train every network that the notebooks of some profiles need, and then, if all are there, retrain what is
     pruned of them."""
-    for items_of in (publishing.networks, summaries.tasks):  # what is pruned has to be trained
+    for items_of in (registry.networks, pruning_tables.tasks):  # what is pruned has to be trained
         items = dict.fromkeys(item for run in runs for item in items_of(run))
         if items:
             print(sweeps.complete(list(items), jobs, scheduler=scheduler), flush=True)
@@ -237,13 +225,13 @@ def _figures(options: argparse.Namespace) -> int:
     folder = figures_folder(profiles.load(options.profile).name)
     if not folder.is_dir():
         raise UsageError(f"{folder} is not there yet: run the profile first")
-    for path in figures.redraw(folder):
+    for path in files.redraw(folder):
         print(path)
     return 0
 
 
 def _publish(options: argparse.Namespace) -> int:
-    publishing.publish(stages.Run(profiles.load(options.profile), options.data_dir), options.figure)
+    registry.publish(stages.Run(profiles.load(options.profile), options.data_dir), options.figure)
     return 0
 
 

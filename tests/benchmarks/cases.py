@@ -8,7 +8,9 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from singlefilter import data, fields, heads, models, profiles, store, training
+from singlefilter import data, networks, profiles, store
+from singlefilter.method import fields, heads
+from singlefilter.networks import training
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ SMALL = Sizes(
 class Setting:
     """A network with its cuts, heads with weights as they begin, and random images."""
 
-    model: models.VGG
+    model: networks.VGG
     points: tuple[heads.HeadPoint, ...]
     weights: dict[str, torch.Tensor]
     split: data.Split
@@ -76,11 +78,11 @@ def setting(width: int, labels: int, images: int, kinds: tuple[str, ...] = profi
     on = training.device()
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        model = models.VGG(16, width, labels).train()
+        model = networks.VGG(16, width, labels).train()
         with torch.no_grad():  # batch norms that are not those of the start
             model(torch.randn(8, 3, 32, 32))
     model = model.eval().to(on, memory_format=torch.channels_last)
-    points = heads.head_points(models.cut_points(model, 32), profiles.Heads(kinds=kinds))
+    points = heads.head_points(networks.cut_points(model, 32), profiles.Heads(kinds=kinds))
     flat = heads.initial_weights(points, labels, 1)
     weights = {p.name: flat[p.name].reshape(labels, p.cut.filters, p.positions).to(on) for p in points}
     return Setting(model, points, weights, random_images(labels, images).to(on))

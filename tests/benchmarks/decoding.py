@@ -12,14 +12,14 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import torch
+from benchmarks.cases import Sizes
+from benchmarks.table import machine
 from PIL import Image
 from torchvision.io import decode_jpeg
 from torchvision.transforms.v2.functional import crop, resize
 
-from benchmarks.cases import Sizes
-from benchmarks.table import machine
-from singlefilter import imagenet_plan
 from singlefilter.data import folders
+from singlefilter.studies.cost import imagenet_plan
 
 WIDE, HIGH = 500, 375  # the usual size of ImageNet's images
 DIFFERENT = 0.5  # mean difference of two decoders' pixels, of 255, from which on they do not do the same

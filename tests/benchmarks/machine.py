@@ -10,13 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
-from torch.nn import functional
-
 from benchmarks.cases import Sizes, random_images, setting
 from benchmarks.table import OURS, absolute, compare
 from benchmarks.timing import Way, clock, in_turn
-from singlefilter import afcc, data, models, profiles, stages, sweeps, training
+from safetensors.torch import load_file
+from torch.nn import functional
+
+from singlefilter import afcc, data, networks, profiles
+from singlefilter.networks import training
+from singlefilter.pipeline import stages, sweeps
 
 STEPS = 5
 EPOCHS = 3
@@ -110,7 +112,7 @@ def throughput(sizes: Sizes, profile: profiles.Profile, on: torch.device) -> lis
     split, test = (random_images(sizes.labels, images).to(on) for images in (sizes.gpu_images, sizes.gpu_test_images))
     network, rows = profile.network, []
     for batch in (profile.training.batch, *sizes.gpu_batches):
-        model = models.build(network, sizes.labels, 32, profile.seed).to(on, memory_format=torch.channels_last)
+        model = networks.build(network, sizes.labels, 32, profile.seed).to(on, memory_format=torch.channels_last)
         recipe = dataclasses.replace(profile.training, epochs=EPOCHS, batch=batch)
         with tempfile.TemporaryDirectory() as folder:
             start = clock()

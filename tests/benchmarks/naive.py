@@ -10,7 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from singlefilter import data, heads, profiles
+from singlefilter import data, profiles
+from singlefilter.method import heads
 
 
 @torch.no_grad()

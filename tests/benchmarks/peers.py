@@ -10,7 +10,9 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from singlefilter import data, heads, profiles, training
+from singlefilter import data, profiles
+from singlefilter.method import heads
+from singlefilter.networks import training
 
 NORMALISE = (transforms.ToTensor(), transforms.Normalize((0.5,) * 3, (0.5,) * 3))
 

@@ -20,12 +20,13 @@ if __name__ == "__main__":  # the modules beside this one are a package, below t
 
 import pandas as pd
 import torch
-
 from benchmarks import decoding, scaling
 from benchmarks.cases import FULL, SMALL, Sizes
 from benchmarks.suite import BENCHMARKS
 from benchmarks.table import COLUMNS, sentence
-from singlefilter import figures, store
+
+from singlefilter import store
+from singlefilter.figures import files
 
 SCALING = "scaling"
 PLAN = "imagenet_plan"
@@ -52,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
         seconds = time.perf_counter() - start
         if name == PLAN:
             about = {"network": "EfficientNet-B0", "data": "ImageNet, planned; decoded: random JPEGs"}
-            figures.publish(PLAN, rows.assign(**about, **COMMON), folder)
+            files.publish(PLAN, rows.assign(**about, **COMMON), folder)
         elif name == SCALING:
             _print_exponents(rows)
             publish(SCALING, pd.DataFrame(rows), None, folder, sizes)
@@ -71,11 +72,11 @@ def publish(figure: str, rows: pd.DataFrame, only: str | None, folder: Path, siz
     table = rows.assign(**about, **COMMON)
     path = folder / f"{figure}.csv"
     if only is not None and path.exists():
-        before = figures.read_table(path)
+        before = files.read_table(path)
         table = pd.concat([before[before["benchmark"] != only], table], ignore_index=True)
         order = {name: place for place, name in enumerate(BENCHMARKS)}
         table = table.sort_values("benchmark", key=lambda names: names.map(order), kind="stable")
-    figures.publish(figure, table, folder)
+    files.publish(figure, table, folder)
 
 
 def _print_exponents(rows: list[dict]) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-
 from benchmarks.cases import Sizes, alike, setting
 from benchmarks.table import machine, threads
 from benchmarks.timing import Way, in_new_process, in_turn, peak_above_start
-from singlefilter import clusters, fields
+
+from singlefilter.method import clusters, fields
 
 
 def points(sizes: Sizes) -> list[dict]:

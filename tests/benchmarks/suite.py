@@ -9,12 +9,14 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-
 from benchmarks import cases, machine, naive, peers
 from benchmarks.cases import Sizes, setting
 from benchmarks.table import OURS, absolute, compare
 from benchmarks.timing import Way, in_new_process, in_turn, peak_above_start, quietly
-from singlefilter import clusters, data, fields, heads, nulls, profiles, statistics, training
+
+from singlefilter import data, profiles
+from singlefilter.method import clusters, fields, heads, nulls, statistics
+from singlefilter.networks import training
 
 NAIVE, PEER = "naive", "peer"
 ROUNDING = 1e-4  # of float32 sums, relative to the largest element

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import torch
-
 from benchmarks.timing import Timed
+
 from singlefilter import store
 
 COLUMNS = (

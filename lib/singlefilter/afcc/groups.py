@@ -22,7 +22,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from singlefilter.afcc import chain
 from singlefilter.afcc.masks import MaskError, check_clusters, convolution_mask, covered
 from singlefilter.afcc.smaller import select_filters
-from singlefilter.clusters import Array
+from singlefilter.method.clusters import Array
 
 
 class GroupedConvolution(nn.Module):

@@ -12,9 +12,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from singlefilter import data, heads, models, profiles, training
+from singlefilter import data, networks, profiles
 from singlefilter.afcc import masks as masks_
 from singlefilter.afcc.retraining import guarded_epochs
+from singlefilter.method import heads
+from singlefilter.networks import training
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def retrain_heads(
     masks = {name: head.mask for name, head in masked.items() if head.mask is not None}
     points = {head.point.name: head.point for head in masked.values()}
 
-    with models.capture(model, [point.cut.module for point in points.values()]) as maps:
+    with networks.capture(model, [point.cut.module for point in points.values()]) as maps:
 
         def batches(epoch: int) -> Iterator[tuple[dict[str, torch.Tensor], torch.Tensor]]:
             for images, labels in training.augmented(train, recipe, seed)(epoch):
@@ -86,7 +88,7 @@ def correct_answers(
     points = {head.point.name: head.point for head in masked.values()}
     kernels = {name: _masked_weights(name, head).to(on).flatten(1).T for name, head in masked.items()}
     parts: dict[str, list[torch.Tensor]] = {name: [] for name in masked}
-    with models.capture(model, [point.cut.module for point in points.values()]) as maps:
+    with networks.capture(model, [point.cut.module for point in points.values()]) as maps:
         for images, labels in split.in_batches(batch):
             features = _features(model, points, maps, data.to_input(images))
             for name, head in masked.items():

@@ -12,7 +12,7 @@ import math
 import torch
 
 from singlefilter import data
-from singlefilter.clusters import Array
+from singlefilter.method.clusters import Array
 
 
 class MaskError(ValueError):

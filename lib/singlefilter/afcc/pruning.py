@@ -20,7 +20,7 @@ from singlefilter.afcc.masks import (
     kept_fraction,
     over_positions,
 )
-from singlefilter.clusters import Array
+from singlefilter.method.clusters import Array
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from singlefilter import data, profiles, training
+from singlefilter import data, profiles
 from singlefilter.afcc.enforcement import enforced
+from singlefilter.networks import training
 
 Recipe = TypeVar("Recipe", bound=profiles.Recipe)
 

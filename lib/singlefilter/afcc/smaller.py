@@ -14,11 +14,11 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
-from singlefilter import models
+from singlefilter import networks
 from singlefilter.afcc import chain
 from singlefilter.afcc.chain import Link
 from singlefilter.afcc.masks import CutThrough, MaskError, covered
-from singlefilter.clusters import Array
+from singlefilter.method.clusters import Array
 
 SAME = 1e-6  # maps whose values differ by no more than this part of them are constant
 
@@ -129,7 +129,7 @@ def _merge_constants(model: nn.Module, links: Mapping[str, Link], images: torch.
 def _maps_read(model: nn.Module, links: Mapping[str, Link], image: torch.Tensor) -> dict[str, torch.Tensor]:
     """What the reader of each layer sees of one image: `[filters, positions]` by the layer's name."""
     maps = {}
-    with models.capture(model, []):  # for its eval mode, and for putting every mode back
+    with networks.capture(model, []):  # for its eval mode, and for putting every mode back
         hooks = [
             model.get_submodule(link.reader).register_forward_pre_hook(
                 lambda _, inputs, name=name: maps.update({name: inputs[0][0].clone()})

@@ -8,9 +8,9 @@ from collections import OrderedDict
 import torch
 from torch import fx, nn
 
-from singlefilter import heads
 from singlefilter.afcc import chain
 from singlefilter.afcc.masks import MaskError
+from singlefilter.method import heads
 
 
 def truncate(model: nn.Module, point: heads.HeadPoint, weights: torch.Tensor) -> nn.Sequential:

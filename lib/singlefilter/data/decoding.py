@@ -12,7 +12,8 @@ import joblib
 import numpy as np
 import torch
 
-from singlefilter import glyphs, profiles, progress, store
+from singlefilter import profiles, progress, store
+from singlefilter.data import glyphs
 from singlefilter.data.downloads import download
 from singlefilter.data.folders import find, in_words, list_images, listing_digest, read_image, split_folder
 from singlefilter.data.splits import DataError, Split

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from singlefilter import glyphs, profiles, store
+from singlefilter import profiles, store
+from singlefilter.data import glyphs
 from singlefilter.data.splits import DataError
 
 TITLES = {

@@ -1,0 +1,160 @@
+"""Class means of the maps in one pass over the images, and field matrices from them.
+
+The head is linear, so the mean field of a filter is the head applied to the filter's mean map:
+`M[f, i, j] = sum_p W[j, f, p] * mean over images x of label i of A[f, p](x)`.  One pass that accumulates the means
+`[true_label, filters, positions]` at every cut therefore gives every field matrix of every cut exactly.
+Source: section 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from singlefilter import data, distributed, networks
+from singlefilter.method import heads, statistics
+from singlefilter.networks import training
+
+Array = TypeVar("Array", np.ndarray, torch.Tensor)
+
+# From this side of a map on, a CPU applies a head faster as a convolution (oneDNN) than as a matrix product.
+SIDE_TO_CONVOLVE = 8
+
+
+class NotFinite(ValueError):
+    """NaN or infinity in what is measured; the message names the layer and the filter."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one pass over a split leaves behind, by the head's name.
+
+    class_means: float32 `[true_label, filters, positions]`; correct: bool `[images]`, whether the head's largest
+    logit is the true label; dprime: float32 `[images]`, the field SNR of section 6.  Images in the split's order.
+    """
+
+    class_means: dict[str, torch.Tensor]
+    correct: dict[str, torch.Tensor]
+    dprime: dict[str, torch.Tensor]
+
+
+def field_matrices(class_means: Array, head_weights: Array) -> Array:
+    """Mean field of every filter on every output: float `[filters, true_label, out_label]`.
+
+    class_means: `[true_label, filters, positions]`; head_weights: `[out_label, filters, positions]`, of the same
+    kind (both numpy or both torch).  Raises `ValueError` when their filters or positions differ.
+    Source: section 3, M[f, i, j].
+    """
+    if class_means.ndim != 3 or head_weights.ndim != 3 or class_means.shape[1:] != head_weights.shape[1:]:
+        raise ValueError(
+            "class means [true_label, filters, positions] and head weights [out_label, filters, positions] have to "
+            f"agree in filters and positions; they are {tuple(class_means.shape)} and {tuple(head_weights.shape)}"
+        )
+    if isinstance(class_means, torch.Tensor):
+        return class_means.permute(1, 0, 2) @ head_weights.permute(1, 2, 0)
+    return class_means.transpose(1, 0, 2) @ head_weights.transpose(1, 2, 0)
+
+
+def chunks(class_means: Array, head_weights: Array, memory: int = 2**30) -> Iterator[tuple[slice, Array]]:
+    """Field matrices in blocks of filters of at most `memory` bytes (one filter at the least), with their place."""
+    if memory <= 0:
+        raise ValueError(f"memory is the size of a block in bytes, above 0; {memory} given")
+    size = len(class_means) * len(head_weights) * class_means.itemsize
+    filters = max(1, int(memory // size))
+    for start in range(0, class_means.shape[1], filters):
+        part = slice(start, start + filters)
+        yield part, field_matrices(class_means[:, part], head_weights[:, part])
+
+
+@torch.no_grad()
+def measure(
+    model: nn.Module,
+    points: Sequence[heads.HeadPoint],
+    weights: Mapping[str, torch.Tensor],
+    split: data.Split,
+    batch: int = 500,
+) -> Measurement:
+    """Measure all heads in one pass over un-augmented images; the network is left as it was found.
+
+    weights: float32 `[out_label, filters, positions]` by the head's name.  Sums are kept in float32 on the images'
+    device, in full precision whatever the network computes in; several ranks each take their share of the images, and
+    all of them return the whole.  Raises `ValueError` for an empty batch or a label
+    without images, `NotFinite` for NaN or infinity in weights or maps.  Source: section 3.
+    """
+    data.check_batch(batch)
+    on, labels = split.device, len(split.names)
+    counts = torch.bincount(split.labels, minlength=labels)
+    if (counts == 0).any():
+        raise ValueError(f"no image of label {split.names[int((counts == 0).nonzero()[0])]!r} in the split")
+    for point in points:
+        _require_finite(point, "head weights", weights[point.name])
+    kernels = [_kernel(point, weights[point.name], on) for point in points]
+    sums = [torch.zeros(labels, point.fan_in, device=on) for point in points]
+    correct = torch.zeros(len(points), len(split), dtype=torch.uint8, device=on)
+    dprime = torch.zeros(len(points), len(split), device=on)
+    with networks.capture(model, [point.cut.module for point in points]) as maps, ExitStack() as stack:
+        if on.type == "cpu":  # in half precision, on a GPU, folded weights would round to other maps
+            stack.enter_context(networks.folded(model))
+        parts = list(distributed.share_in_batches(len(split), batch))
+        for part, (images, truth) in zip(parts, split.taken(parts), strict=True):
+            with training.autocast(on):
+                model(data.to_input(images).contiguous(memory_format=torch.channels_last))
+            logits = torch.empty(len(points), len(truth), labels, device=on)
+            for head, point in enumerate(points):
+                seen = heads.pooled(maps[point.cut.module], point.side).float()
+                sums[head].index_add_(0, truth, _filters_last(seen))
+                logits[head] = _logits(seen, kernels[head])
+            correct[:, part] = logits.argmax(2) == truth
+            snr = statistics.dprime_unchecked(logits.flatten(0, 1), truth.repeat(len(points)))
+            dprime[:, part] = snr.view(len(points), -1)
+    for partial in (*sums, correct, dprime):  # an image is one rank's, and nothing at the others
+        distributed.all_sum(partial)
+    means = {
+        point.name: (total / counts[:, None]).view(labels, point.positions, -1).transpose(1, 2).contiguous().cpu()
+        for point, total in zip(points, sums, strict=True)
+    }
+    for point in points:
+        _require_finite(point, "class means", means[point.name])
+    return Measurement(means, _by_head(points, correct.bool()), _by_head(points, dprime))
+
+
+def _kernel(point: heads.HeadPoint, weights: torch.Tensor, on: torch.device) -> torch.Tensor:
+    """A head as a convolution as large as the map: `[out_label, filters, side, side]`, filters last in memory."""
+    shape = (len(weights), point.cut.filters, point.side, point.side)
+    return weights.to(on).reshape(shape).contiguous(memory_format=torch.channels_last)
+
+
+def _filters_last(maps: torch.Tensor) -> torch.Tensor:
+    """`[images, positions * filters]` of maps `[images, filters, side, side]`: as they lie in memory, uncopied."""
+    return maps.permute(0, 2, 3, 1).flatten(1)
+
+
+def _logits(maps: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+    """Logits `[images, out_label]` of a head on its maps, by whichever of two equal ways is faster."""
+    if maps.device.type == "cpu" and maps.shape[-1] >= SIDE_TO_CONVOLVE:
+        return functional.conv2d(maps, kernel).flatten(1)
+    return _filters_last(maps) @ _filters_last(kernel).T
+
+
+def _require_finite(point: heads.HeadPoint, what: str, values: torch.Tensor) -> None:
+    """Raises `NotFinite` unless all of `values[label, filters, positions]` are finite."""
+    if values.sum().isfinite():  # much cheaper than to look at each, and no NaN or infinity escapes a sum
+        return
+    bad = ~values.isfinite().all(2).all(0)
+    if bad.any():
+        raise NotFinite(
+            f"{what} of layer {point.cut.layer} ({point.kind} head): NaN or infinity in {int(bad.sum())} filters, "
+            f"the first is filter {int(bad.nonzero()[0])}. Train again with a lower learning rate."
+        )
+
+
+def _by_head(points: Sequence[heads.HeadPoint], values: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Rows of `values[head, images]` by the head's name, on the CPU."""
+    return {point.name: row.clone() for point, row in zip(points, values.cpu(), strict=True)}

@@ -1,0 +1,219 @@
+"""Linear heads on every cut of a frozen trunk, trained together from one pass over the trunk.
+
+The heads share no parameter, so the gradient of the sum of their losses is each one's own gradient, and one backward
+pass trains them all exactly as if each were alone.  Source: section 2.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import nn
+from torch.nn import functional
+
+from singlefilter import data, distributed, networks, profiles
+from singlefilter.networks import training
+
+log = logging.getLogger(__name__)
+
+LARGEST_FLAT = 2**16  # inputs of a flat head; larger maps are average-pooled to at most 7x7 first
+POOL_LARGE_TO = 7
+
+
+@dataclass(frozen=True)
+class HeadPoint:
+    """A head: the cut it sits on, its kind, and the side to which the map is average-pooled before it."""
+
+    cut: networks.CutPoint
+    kind: str
+    side: int
+
+    @property
+    def name(self) -> str:
+        return f"layer{self.cut.layer}_{self.kind}"
+
+    @property
+    def positions(self) -> int:
+        return self.side**2
+
+    @property
+    def fan_in(self) -> int:
+        return self.cut.filters * self.positions
+
+    def features(self, maps: dict[str, torch.Tensor]) -> torch.Tensor:
+        """What the head sees: float `[images, filters * positions]`, filters first."""
+        return pooled(maps[self.cut.module], self.side).flatten(1)
+
+
+def pooled(maps: torch.Tensor, side: int) -> torch.Tensor:
+    """Maps `[images, filters, height, width]` average-pooled to `side`, as they are when they have it already."""
+    return maps if maps.shape[-1] == side else functional.adaptive_avg_pool2d(maps, side)
+
+
+def head_points(cuts: Sequence[networks.CutPoint], config: profiles.Heads) -> tuple[HeadPoint, ...]:
+    """The heads of a profile: `flat` on the map as it is, `pooled` on the map at the size of the deepest one.
+
+    In ascending order of layers.  Raises `ValueError` when the profile names a layer that the network does not have.
+    """
+    by_layer = {cut.layer: cut for cut in cuts}
+    if unknown := set(config.cuts) - set(by_layer):
+        raise ValueError(f"heads.cuts: the network has no layer {sorted(unknown)}; it has 1 to {max(by_layer)}")
+    deepest = min(cut.side for cut in cuts)
+    points = []
+    for layer in sorted(set(config.cuts) or by_layer):
+        cut = by_layer[layer]
+        flat = cut.side if cut.filters * cut.positions <= LARGEST_FLAT else min(cut.side, POOL_LARGE_TO)
+        sides = {"flat": flat, "pooled": deepest}
+        points += [HeadPoint(cut, kind, sides[kind]) for kind in dict.fromkeys(config.kinds)]
+    return tuple(points)
+
+
+def initial_weights(points: Sequence[HeadPoint], labels: int, seed: int) -> dict[str, torch.Tensor]:
+    """Weights uniform in +-1/sqrt(fan_in), float32 `[out_label, filters * positions]` a head.
+
+    A head's weights depend on the seed, its layer and its size alone, not on the other heads trained with it.
+    """
+    weights = {}
+    for point in points:
+        generator = torch.Generator().manual_seed(data.mix(seed, point.cut.layer, point.fan_in))
+        bound = 1 / math.sqrt(point.fan_in)
+        weights[point.name] = (torch.rand(labels, point.fan_in, generator=generator) * 2 - 1) * bound
+    return weights
+
+
+def fit(
+    model: nn.Module,
+    points: Sequence[HeadPoint],
+    train: data.Split,
+    recipe: profiles.Heads,
+    *,
+    seed: int,
+    checkpoint: Path | None = None,
+    deadline: float = math.inf,
+) -> tuple[dict[str, torch.Tensor], pd.DataFrame]:
+    """Train the heads of a frozen network, all together; the network is left as it was found.
+
+    Returns the weights, float32 `[out_label, filters, positions]` by the head's name, and the training curves
+    (epoch, head, accuracy, loss, learning_rate, seconds).  Raises `training.Paused` and `training.Diverged`.
+    """
+    on = train.device
+    model.to(on, memory_format=torch.channels_last)
+    initial = initial_weights(points, len(train.names), seed)
+    weights = nn.ParameterDict({name: nn.Parameter(weight.to(on)) for name, weight in initial.items()})
+    in_order = [weights[point.name] for point in points]
+    steps = training.optimizer(in_order, recipe)
+
+    with networks.capture(model, [point.cut.module for point in points]) as maps:
+
+        def trunk(images: torch.Tensor) -> list[torch.Tensor]:
+            with training.autocast(on):
+                model(images)
+            return [point.features(maps).float() for point in points]
+
+        def step(features: list[torch.Tensor], labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            with torch.enable_grad():
+                logits = [feature @ weight.T for feature, weight in zip(features, in_order, strict=True)]
+                losses = torch.stack([functional.cross_entropy(item, labels) for item in logits])
+                distributed.weighted(losses.sum(), len(labels)).backward()
+            correct = torch.stack([(item.argmax(1) == labels).sum() for item in logits])
+            return losses.detach(), correct
+
+        def close_epoch(epoch: int, losses: torch.Tensor, accuracies: torch.Tensor) -> list[dict]:
+            return [
+                {"head": point.name, "accuracy": accuracy, "loss": loss}
+                for point, accuracy, loss in zip(points, accuracies.tolist(), losses.tolist(), strict=True)
+            ]
+
+        rows = training.run_epochs(
+            _batches(trunk, points, train, recipe, seed), len(train), recipe, steps, step, close_epoch,
+            {"weights": weights, "optimizer": steps},
+            seed=seed, checkpoint=checkpoint, deadline=deadline, title="training heads",
+        )  # fmt: skip
+    shaped = {
+        point.name: weight.detach().reshape(len(train.names), point.cut.filters, point.positions).cpu()
+        for point, weight in zip(points, in_order, strict=True)
+    }
+    return shaped, pd.DataFrame(rows)[["epoch", "head", "accuracy", "loss", "learning_rate", "seconds"]]
+
+
+@torch.no_grad()
+def logits(
+    model: nn.Module, point: HeadPoint, weights: torch.Tensor, split: data.Split, batch: int = 500
+) -> torch.Tensor:
+    """Logits of one head on un-augmented images, float32 `[images, out_label]`; the network is left as it was found.
+
+    weights: float32 `[out_label, filters, positions]`.  Raises `ValueError` for a batch without images.
+    """
+    on = split.device
+    kernel = weights.to(on).flatten(1).T
+    with networks.capture(model, [point.cut.module]) as maps:
+        parts = []
+        for images, _ in split.in_batches(batch):
+            with training.autocast(on):
+                model(data.to_input(images).contiguous(memory_format=torch.channels_last))
+            parts.append(point.features(maps).float() @ kernel)
+    return torch.cat(parts)
+
+
+def views_bytes(points: Sequence[HeadPoint], train: data.Split, views: int) -> int:
+    """Memory that kept trunk outputs take: float32, every image, every head, as often as there are views."""
+    return 4 * len(train) * views * sum(point.fan_in for point in points)
+
+
+Batches = Callable[[int], Iterator[tuple[list[torch.Tensor], torch.Tensor]]]
+
+
+def _batches(
+    trunk: Callable[[torch.Tensor], list[torch.Tensor]],
+    points: Sequence[HeadPoint],
+    train: data.Split,
+    recipe: profiles.Heads,
+    seed: int,
+) -> Batches:
+    """Features of each head `[batch, fan_in]` and labels, by epoch: from the trunk anew, or kept ones drawn again."""
+
+    def from_trunk(epoch: int, share: Callable[[int], slice] = distributed.share) -> Iterator:
+        images_of = training.augmented(train, recipe, seed, share)
+        return ((trunk(images), labels) for images, labels in images_of(epoch))
+
+    if not recipe.views:
+        return from_trunk
+    needed, allowed = views_bytes(points, train, recipe.views), recipe.views_gib * 2**30
+    if needed > allowed:
+        log.warning(
+            "heads.views: %d augmented views of the trunk's outputs take %.1f GiB, views_gib allows %.1f; they are "
+            "computed anew in every epoch instead", recipe.views, needed / 2**30, recipe.views_gib,
+        )  # fmt: skip
+        return from_trunk
+    # whole on every rank, since a later batch may draw any image
+    kept = [_keep(from_trunk(view, slice), points, len(train)) for view in range(recipe.views)]
+
+    def from_kept(epoch: int) -> Iterator[tuple[list[torch.Tensor], torch.Tensor]]:
+        features, labels = kept[epoch % recipe.views]
+        generator = torch.Generator().manual_seed(data.mix(seed, epoch))
+        for chosen in torch.randperm(len(labels), generator=generator).to(labels.device).split(recipe.batch):
+            own = chosen[distributed.share(len(chosen))]
+            yield [feature[own] for feature in features], labels[own]
+
+    return from_kept
+
+
+def _keep(batches: Iterator, points: Sequence[HeadPoint], images: int) -> tuple[list[torch.Tensor], torch.Tensor]:
+    """All batches of an epoch in one tensor a head, filled in place so that nothing is held twice."""
+    features, labels, filled = [], None, 0
+    for batch, truth in batches:
+        if labels is None:
+            features = [part.new_empty(images, point.fan_in) for part, point in zip(batch, points, strict=True)]
+            labels = truth.new_empty(images)
+        part = slice(filled, filled + len(truth))
+        for whole, some in zip(features, batch, strict=True):
+            whole[part] = some
+        labels[part] = truth
+        filled += len(truth)
+    return [feature[:filled] for feature in features], labels[:filled]
