@@ -55,7 +55,7 @@ def test_a_truncated_network_is_its_trunk_and_its_head(layer, kind):
 
 def test_other_networks_are_truncated_too():
     inside = networks.Resized(network(64), 64).eval()
-    point = heads.HeadPoint(networks.cut_points(inside, 32)[5], "flat", 4)
+    point = heads.HeadPoint(networks.cut_points(inside, 32)[5], "flat", (4, 4))
     weights = torch.randn(6, point.cut.filters, point.positions)
     with networks.capture(inside, [point.cut.module]) as maps:
         inside(images())
@@ -63,7 +63,7 @@ def test_other_networks_are_truncated_too():
         torch.testing.assert_close(afcc.truncate(inside, point, weights)(images()), expected)
     with pytest.raises(afcc.MaskError, match=r"layer6_flat: head weights are \[out_label, 32, 16\]; \[6, 32, 4\]"):
         afcc.truncate(inside, point, weights[:, :, :4])
-    elsewhere = heads.HeadPoint(networks.CutPoint("x", 6, "features.layer6", 32, 4), "flat", 4)
+    elsewhere = heads.HeadPoint(networks.CutPoint("x", 6, "features.layer6", 32, (4, 4)), "flat", (4, 4))
     with pytest.raises(afcc.ChainError, match="calls no module 'features.layer6'"):
         afcc.truncate(inside, elsewhere, weights)
 

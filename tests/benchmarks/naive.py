@@ -37,7 +37,7 @@ def measure(
             maps = cut(
                 data.to_input(split.images[start : start + batch]).contiguous(memory_format=torch.channels_last)
             )
-            phi = torch.einsum("nfp,jfp->nfj", heads.pooled(maps, point.side).flatten(2), head)
+            phi = torch.einsum("nfp,jfp->nfj", heads.pooled(maps, point.size).flatten(2), head)
             for f in range(point.cut.filters):
                 matrices[f].index_add_(0, truth, phi[:, f])
             logits = phi.sum(1)
@@ -116,7 +116,7 @@ def heads_one_by_one(
             batches = data.batches(train, recipe.batch, seed=seed, epoch=epoch, shift=recipe.shift, flip=recipe.flip)
             for images, labels in batches:
                 with torch.no_grad():
-                    maps = heads.pooled(cut(images), point.side).flatten(1)
+                    maps = heads.pooled(cut(images), point.size).flatten(1)
                 loss = functional.cross_entropy(layer(maps), labels)
                 steps.zero_grad()
                 loss.backward()

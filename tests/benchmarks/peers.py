@@ -73,7 +73,7 @@ def captum_fields(
     layers = trunk[: point.cut.layer].eval()
     network = nn.Sequential(layers, nn.Flatten(), nn.Linear(point.fan_in, len(weights), bias=False))
     network[2].weight.data = weights.flatten(1)
-    channels = torch.arange(point.cut.filters)[None, :, None, None].expand(1, -1, point.side, point.side)
+    channels = torch.arange(point.cut.filters)[None, :, None, None].expand(1, -1, *point.size)
     lost = LayerFeatureAblation(network, layers).attribute(
         data.to_input(split.images), target=target, layer_mask=channels
     )

@@ -26,6 +26,7 @@ from PIL import Image
 
 from singlefilter import data, profiles, store
 from singlefilter.data import decoding, downloads, folders
+from singlefilter.errors import InputError
 from singlefilter.pipeline import stages
 
 RNG = np.random.default_rng(0)
@@ -147,8 +148,22 @@ def test_mix_is_the_same_on_every_machine():
 
 
 def test_a_split_that_is_none():
-    with pytest.raises(ValueError, match=r"uint8 images .* torch.float32 \(2, 3, 4, 4\) with 2 labels"):
+    images, names = torch.zeros(3, 3, 4, 4, dtype=torch.uint8), ("a", "b", "c")
+    with pytest.raises(InputError, match=r"uint8 images .* torch.float32 \[2, 3, 4, 4\]"):
         data.Split(torch.zeros(2, 3, 4, 4), torch.zeros(2), ("a",))
+    for labels, message in (
+        ([0, 1], "a label for each of its 3 images"),
+        ([[0, 1, 2]], "a label for each of its 3 images"),
+        ([1, 2, 3], "labels count from 0, these from 1 to 3; give labels - 1"),
+        ([-1, 0, 1], "1 of these are below, such as -1"),
+        ([0, 1, 3], "names for labels 0 to 2, and a label 3"),
+        ([0.0, 1.0, 2.0], "whole numbers"),
+        ([True, False, True], "whole numbers"),
+    ):
+        with pytest.raises(InputError, match=message):
+            data.Split(images, torch.tensor(labels), names)
+    for dtype in (torch.int32, torch.uint8, torch.int8):
+        assert data.Split(images, torch.tensor([0, 2, 1], dtype=dtype), names).labels.dtype == torch.int64
 
 
 @pytest.mark.parametrize("ending", [".png", ".webp", ".PNG"])
@@ -612,3 +627,24 @@ def test_a_part_of_a_split_against_a_loop():
     assert data.part(split, (1, 2)).labels.tolist() == [0, 0, 1, 1, 1, 1]
     with pytest.raises(data.DataError, match="label 'b' has 2 training images, 3 wanted"):
         data.part(split, (0, 1), 3)
+    with pytest.raises(InputError, match="the split has labels 0 to 3, 4 asked for"):
+        data.part(split, (0, 4))
+    with pytest.raises(InputError, match="each label once; asked for: 1, 1"):
+        data.part(split, (1, 1))
+
+
+@given(st.lists(st.integers(0, 3), min_size=8, max_size=20), st.permutations(range(4)), st.integers(1, 3))
+def test_parts_of_labels_in_any_order(labels, chosen, held):
+    """Every image is its own number, so that what became of it can be told."""
+    images = torch.arange(len(labels), dtype=torch.uint8)[:, None, None, None].expand(-1, 3, 4, 4)
+    split = data.Split(images, torch.tensor(labels), tuple("abcd"))
+    part = data.part(split, tuple(chosen[:3]))
+    found = list(zip(part.images[:, 0, 0, 0].tolist(), part.labels.tolist(), strict=True))
+    expected = [(place, new) for new, old in enumerate(chosen[:3]) for place, is_ in enumerate(labels) if is_ == old]
+    assert found == expected
+    if min(labels.count(label) for label in range(4)) > held:
+        rest, out = data.hold_out(split, held, seed=1)
+        for one in (rest, out):
+            assert [labels[place] for place in one.images[:, 0, 0, 0].tolist()] == one.labels.tolist()
+        assert torch.bincount(out.labels).tolist() == [held] * 4
+        assert len(rest) + len(out) == len(labels)

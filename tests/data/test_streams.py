@@ -99,9 +99,9 @@ def test_batches_of_images_apart_come_to_the_device_that_computes(monkeypatch):
     monkeypatch.setattr(streams, "fits", lambda images, device: False)
     monkeypatch.setattr(streams, "_fetched", lambda images, part, pinned: images[part])  # no memory to pin
     monkeypatch.setattr(streams, "ThreadPoolExecutor", AtOnce)  # made-believe tensors know one thread only
-    with FakeTensorMode():
-        images, labels = torch.zeros(40, 3, 8, 8, dtype=torch.uint8), torch.zeros(40, dtype=torch.int64)
-        there = data.Split(images, labels, tuple("abcd")).to(GPU)
+    here = split()
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        there = here.to(GPU)
         assert (there.images.device, there.device.type) == (CPU, "cuda")
         kinds = there.in_batches(12), data.batches(there, 12, seed=1, epoch=0, shift=1, flip=True)
         for batch, truth in itertools.chain(*kinds):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from singlefilter import data, networks, profiles
+from singlefilter.errors import CutError, HeadError
 from singlefilter.method import fields, heads
 
 LABELS = 4
@@ -47,7 +48,7 @@ def maps_of(model: nn.Module, point: heads.HeadPoint, image: torch.Tensor) -> np
     model.eval()
     with torch.no_grad():
         maps = model[: point.cut.layer]((2 * image.double() / 255 - 1)[None].float())
-    return heads.pooled(maps, point.side)[0].flatten(1).double().numpy()
+    return heads.pooled(maps, point.size)[0].flatten(1).double().numpy()
 
 
 def naive(model: nn.Module, point: heads.HeadPoint, weights: torch.Tensor, images: data.Split) -> dict:
@@ -144,8 +145,12 @@ def test_the_network_is_left_as_it_was_found():
     modules = list(model.modules())
     fields.measure(model, points, weights, split())
     wrong = torch.zeros(LABELS + 1, points[-1].cut.filters, points[-1].positions)
-    with pytest.raises(RuntimeError):  # in the middle of the pass
+    with pytest.raises(HeadError, match=r"have to be \[\d+, \d+, \d+\], these are"):
         fields.measure(model, points, weights | {points[-1].name: wrong}, split())
+    larger = split()
+    larger = data.Split(larger.images.repeat(1, 1, 2, 2), larger.labels, larger.names)
+    with pytest.raises(CutError, match="make cut points with images of the size"):  # in the middle of a pass
+        fields.measure(model, points, weights, larger)
     assert [module.training for module in model.modules()] == modes
     assert all(one is other for one, other in zip(model.modules(), modules, strict=True))
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())

@@ -209,6 +209,9 @@ def test_bad_arguments_are_named():
         statistics.layer_statistics(counts[:0], 8)
     with pytest.raises(ValueError, match="labels is 1"):
         statistics.layer_statistics(counts, 1)
+    for others in (7, 9, 80):
+        with pytest.raises(ValueError, match=f"labels is {others}; these filters were counted on 8 labels"):
+            statistics.layer_statistics(counts, others)
     with pytest.raises(ValueError, match="resamples is 0"):
         statistics.layer_statistics(counts, 8, resamples=0)
     for level in (0, 1, 95):

@@ -154,7 +154,7 @@ def test_efficientnet_goes_through_every_stage(tiny):
     once = {"epochs": 1, "batch": 12}
     run = change(tiny, network={"name": "efficientnet_b0", "input_size": 64}, data=few, training=once, heads=once)
     stages.complete(run)
-    assert [point.cut.side for point in stages.flat_points(run)] == [32, 32, 16, 8, 4, 4, 2, 2, 2]
+    assert [point.cut.size[0] for point in stages.flat_points(run)] == [32, 32, 16, 8, 4, 4, 2, 2, 2]
     measured = stages.measurement(run)
     for point in stages.points(run):
         assert measured.class_means[point.name].shape == (3, point.cut.filters, point.positions)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from singlefilter import data, networks, profiles
+from singlefilter import data, profiles
 from singlefilter.afcc import masks as masks_
 from singlefilter.afcc.retraining import guarded_epochs
 from singlefilter.method import heads
@@ -49,16 +50,15 @@ def retrain_heads(
     The network is left as it was found.  Raises as `retrain`.
     """
     on = train.device
-    model.to(on, memory_format=torch.channels_last)
     weights = nn.ParameterDict({name: nn.Parameter(head.weights.to(on).clone()) for name, head in masked.items()})
     masks = {name: head.mask for name, head in masked.items() if head.mask is not None}
     points = {head.point.name: head.point for head in masked.values()}
 
-    with networks.capture(model, [point.cut.module for point in points.values()]) as maps:
+    with _features(model, points, train) as features_of:
 
         def batches(epoch: int) -> Iterator[tuple[dict[str, torch.Tensor], torch.Tensor]]:
             for images, labels in training.augmented(train, recipe, seed)(epoch):
-                yield _features(model, points, maps, images), labels
+                yield features_of(images), labels
 
         def step(features: dict[str, torch.Tensor], labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             with torch.enable_grad():
@@ -84,13 +84,12 @@ def correct_answers(
 ) -> dict[str, torch.Tensor]:
     """Whether each head, its mask applied, is right: bool `[images]` on the CPU by the head's name, un-augmented."""
     on = split.device
-    model.to(on, memory_format=torch.channels_last)
     points = {head.point.name: head.point for head in masked.values()}
     kernels = {name: _masked_weights(name, head).to(on).flatten(1).T for name, head in masked.items()}
     parts: dict[str, list[torch.Tensor]] = {name: [] for name in masked}
-    with networks.capture(model, [point.cut.module for point in points.values()]) as maps:
+    with _features(model, points, split) as features_of:
         for images, labels in split.in_batches(batch):
-            features = _features(model, points, maps, data.to_input(images))
+            features = features_of(data.to_input(images))
             for name, head in masked.items():
                 answers = (features[head.point.name] @ kernels[name]).argmax(1)
                 parts[name].append((answers == labels).cpu())
@@ -103,10 +102,17 @@ def _masked_weights(name: str, head: MaskedHead) -> torch.Tensor:
     return head.weights * masks_.expand(head.mask, head.weights.shape, name)
 
 
+@contextmanager
 def _features(
-    model: nn.Module, points: Mapping[str, heads.HeadPoint], maps: dict[str, torch.Tensor], images: torch.Tensor
-) -> dict[str, torch.Tensor]:
-    """What the heads at each point see of the images, float32 `[images, filters * positions]` by the point's name."""
-    with training.autocast(images.device):
-        model(images.contiguous(memory_format=torch.channels_last))
-    return {name: point.features(maps).float() for name, point in points.items()}
+    model: nn.Module, points: Mapping[str, heads.HeadPoint], split: data.Split
+) -> Iterator[Callable[[torch.Tensor], dict[str, torch.Tensor]]]:
+    """What gives what the heads at each point see of images, float32 `[images, filters * positions]` by its name."""
+    few = data.to_input(split.first(heads.FEW))
+    with heads.frozen_trunk(model, list(points.values()), few) as trunk:
+
+        def features_of(images: torch.Tensor) -> dict[str, torch.Tensor]:
+            with training.autocast(images.device):
+                seen = trunk(images)
+            return {name: feature.float() for name, feature in zip(points, seen, strict=True)}
+
+        yield features_of

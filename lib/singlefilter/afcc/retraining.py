@@ -17,6 +17,7 @@ from torch.nn import functional
 from singlefilter import data, profiles
 from singlefilter.afcc.enforcement import enforced
 from singlefilter.networks import training
+from singlefilter.networks.calling import laid_out
 
 Recipe = TypeVar("Recipe", bound=profiles.Recipe)
 
@@ -68,7 +69,6 @@ def retrain(
     if unknown := [name for name in layers if name not in known]:
         raise ValueError(f"the network has no module {unknown[0]!r} to retrain; it has {', '.join(list(known)[1:8])}")
     on = train.device
-    model.to(on, memory_format=torch.channels_last)
 
     def modes() -> None:
         model.eval()
@@ -78,7 +78,8 @@ def retrain(
     def close_epoch(epoch: int, losses: torch.Tensor, accuracies: torch.Tensor) -> list[dict]:
         return [{"accuracy": accuracies.item(), "loss": losses.item()}]
 
-    with _only_trained(model, [known[name] for name in layers]) as parameters:
+    few = data.to_input(train.first(2))
+    with laid_out(model, few) as call, _only_trained(model, [known[name] for name in layers]) as parameters:
         if not parameters:
             raise ValueError(f"nothing to retrain: {', '.join(layers) or 'no layer'} named, without any parameter")
         modes()
@@ -86,7 +87,7 @@ def retrain(
 
         def step(images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             with training.in_precision(recipe, on):
-                logits = forward(images)
+                logits = forward(call.laid(images))
                 loss = functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
             loss.backward()
             return torch.stack([loss.detach()]), (logits.argmax(1) == labels).sum()[None]

@@ -29,8 +29,8 @@ def truncate(model: nn.Module, point: heads.HeadPoint, weights: torch.Tensor) ->
     head = nn.Linear(point.fan_in, len(weights), bias=False)
     head.weight = nn.Parameter(weights.detach().flatten(1).clone())
     parts = OrderedDict(trunk=upto(model, point.cut.module))
-    if point.side != point.cut.side:
-        parts["pool"] = nn.AdaptiveAvgPool2d(point.side)
+    if point.size != point.cut.size:
+        parts["pool"] = nn.AdaptiveAvgPool2d(point.size)
     parts |= {"flatten": nn.Flatten(), "head": head.to(next(model.parameters()).device)}
     return nn.Sequential(parts).train(model.training)
 

@@ -8,8 +8,8 @@ Source: section 3.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -18,9 +18,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from singlefilter import data, distributed, networks
+from singlefilter import data, distributed
+from singlefilter.errors import HeadError, InputError
 from singlefilter.method import heads, statistics
-from singlefilter.networks import training
+from singlefilter.networks import layouts, training
+from singlefilter.networks.calling import prepared
+from singlefilter.networks.capture import reading
+from singlefilter.networks.cuts import check_steady
+from singlefilter.networks.folding import folded
 
 Array = TypeVar("Array", np.ndarray, torch.Tensor)
 
@@ -85,31 +90,31 @@ def measure(
 
     weights: float32 `[out_label, filters, positions]` by the head's name.  Sums are kept in float32 on the images'
     device, in full precision whatever the network computes in; several ranks each take their share of the images, and
-    all of them return the whole.  Raises `ValueError` for an empty batch or a label
-    without images, `NotFinite` for NaN or infinity in weights or maps.  Source: section 3.
+    all of them return the whole.  Raises `ValueError` for an empty batch or a label without images, `HeadError` for
+    weights that do not fit, `CutError` and `ForwardError` as `heads.fit`, `NotFinite` for NaN or infinity in weights
+    or maps.  Source: section 3.
     """
     data.check_batch(batch)
     on, labels = split.device, len(split.names)
     counts = torch.bincount(split.labels, minlength=labels)
     if (counts == 0).any():
-        raise ValueError(f"no image of label {split.names[int((counts == 0).nonzero()[0])]!r} in the split")
+        raise InputError(f"no image of label {split.names[int((counts == 0).nonzero()[0])]!r} in the split")
     for point in points:
-        _require_finite(point, "head weights", weights[point.name])
+        check_weights(point, weights[point.name], labels)
     kernels = [_kernel(point, weights[point.name], on) for point in points]
     sums = [torch.zeros(labels, point.fan_in, device=on) for point in points]
     correct = torch.zeros(len(points), len(split), dtype=torch.uint8, device=on)
     dprime = torch.zeros(len(points), len(split), device=on)
-    with networks.capture(model, [point.cut.module for point in points]) as maps, ExitStack() as stack:
-        if on.type == "cpu":  # in half precision, on a GPU, folded weights would round to other maps
-            stack.enter_context(networks.folded(model))
+    few = data.to_input(split.first(heads.FEW))
+    with _maps_of(model, points, few) as maps_of:
         parts = list(distributed.share_in_batches(len(split), batch))
         for part, (images, truth) in zip(parts, split.taken(parts), strict=True):
             with training.autocast(on):
-                model(data.to_input(images).contiguous(memory_format=torch.channels_last))
+                maps = maps_of(data.to_input(images))
             logits = torch.empty(len(points), len(truth), labels, device=on)
-            for head, point in enumerate(points):
-                seen = heads.pooled(maps[point.cut.module], point.side).float()
-                sums[head].index_add_(0, truth, _filters_last(seen))
+            for head, seen in enumerate(maps):
+                seen = seen.float()
+                sums[head].index_add_(0, truth, layouts.filters_last(seen))
                 logits[head] = _logits(seen, kernels[head])
             correct[:, part] = logits.argmax(2) == truth
             snr = statistics.dprime_unchecked(logits.flatten(0, 1), truth.repeat(len(points)))
@@ -125,22 +130,47 @@ def measure(
     return Measurement(means, _by_head(points, correct.bool()), _by_head(points, dprime))
 
 
+@contextmanager
+def _maps_of(
+    model: nn.Module, points: Sequence[heads.HeadPoint], few: torch.Tensor
+) -> Iterator[Callable[[torch.Tensor], list[torch.Tensor]]]:
+    """What gives the map that each head sees, `[images, filters, *size]`, of a batch of images."""
+    cuts = [point.cut for point in points]
+    with reading(model, cuts) as read, prepared(model, few) as call, ExitStack() as stack:
+        check_steady(model, cuts, call, read, few)
+
+        def maps_of(images: torch.Tensor) -> list[torch.Tensor]:
+            read.clear()
+            call(images)
+            return [point.seen(read.maps) for point in points]
+
+        if few.device.type == "cpu":  # in half precision, on a GPU, folded weights would round to other maps
+            stack.enter_context(folded(model, lambda: maps_of(few)))
+        yield maps_of
+
+
+def check_weights(point: heads.HeadPoint, weights: torch.Tensor, labels: int) -> None:
+    """Raises `HeadError` for weights of another shape than `[out_label, filters, positions]`, `NotFinite` for NaN."""
+    expected = (labels, point.cut.filters, point.positions)
+    if tuple(weights.shape) != expected:
+        raise HeadError(
+            f"{point.name} ({point.cut.module}): head weights [out_label, filters, positions] have to be "
+            f"{list(expected)}, these are {list(weights.shape)}"
+        )
+    _require_finite(point, "head weights", weights)
+
+
 def _kernel(point: heads.HeadPoint, weights: torch.Tensor, on: torch.device) -> torch.Tensor:
-    """A head as a convolution as large as the map: `[out_label, filters, side, side]`, filters last in memory."""
-    shape = (len(weights), point.cut.filters, point.side, point.side)
-    return weights.to(on).reshape(shape).contiguous(memory_format=torch.channels_last)
-
-
-def _filters_last(maps: torch.Tensor) -> torch.Tensor:
-    """`[images, positions * filters]` of maps `[images, filters, side, side]`: as they lie in memory, uncopied."""
-    return maps.permute(0, 2, 3, 1).flatten(1)
+    """A head as a convolution as large as the map: `[out_label, filters, *size]`, filters last in memory."""
+    shaped = weights.to(on).reshape(len(weights), point.cut.filters, *point.size)
+    return shaped.movedim(1, -1).contiguous().movedim(-1, 1)
 
 
 def _logits(maps: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
     """Logits `[images, out_label]` of a head on its maps, by whichever of two equal ways is faster."""
-    if maps.device.type == "cpu" and maps.shape[-1] >= SIDE_TO_CONVOLVE:
+    if maps.device.type == "cpu" and maps.ndim == 4 and min(maps.shape[2:]) >= SIDE_TO_CONVOLVE:
         return functional.conv2d(maps, kernel).flatten(1)
-    return _filters_last(maps) @ _filters_last(kernel).T
+    return layouts.filters_last(maps) @ layouts.filters_last(kernel).T
 
 
 def _require_finite(point: heads.HeadPoint, what: str, values: torch.Tensor) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,22 +18,27 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from singlefilter import data, distributed, networks, profiles
+from singlefilter import data, distributed, profiles
 from singlefilter.networks import training
+from singlefilter.networks.calling import Forward, prepared
+from singlefilter.networks.capture import reading
+from singlefilter.networks.cuts import check_steady
+from singlefilter.networks.places import CutPoint
 
 log = logging.getLogger(__name__)
 
 LARGEST_FLAT = 2**16  # inputs of a flat head; larger maps are average-pooled to at most 7x7 first
 POOL_LARGE_TO = 7
+FEW = 4  # images on which it is tried how a network is called
 
 
 @dataclass(frozen=True)
 class HeadPoint:
-    """A head: the cut it sits on, its kind, and the side to which the map is average-pooled before it."""
+    """A head: the cut it sits on, its kind, and the size to which the map is average-pooled before it."""
 
-    cut: networks.CutPoint
+    cut: CutPoint
     kind: str
-    side: int
+    size: tuple[int, ...]
 
     @property
     def name(self) -> str:
@@ -40,23 +46,44 @@ class HeadPoint:
 
     @property
     def positions(self) -> int:
-        return self.side**2
+        return math.prod(self.size)
 
     @property
     def fan_in(self) -> int:
         return self.cut.filters * self.positions
 
+    def seen(self, maps: dict[str, torch.Tensor]) -> torch.Tensor:
+        """The map that the head sees, of a pass's: `[images, filters, *size]`.
+
+        Raises `CutError` where the maps are not those of the cut.
+        """
+        return pooled(self.cut.view(maps[self.cut.module]), self.size)
+
     def features(self, maps: dict[str, torch.Tensor]) -> torch.Tensor:
         """What the head sees: float `[images, filters * positions]`, filters first."""
-        return pooled(maps[self.cut.module], self.side).flatten(1)
+        return self.seen(maps).flatten(1)
 
 
-def pooled(maps: torch.Tensor, side: int) -> torch.Tensor:
-    """Maps `[images, filters, height, width]` average-pooled to `side`, as they are when they have it already."""
-    return maps if maps.shape[-1] == side else functional.adaptive_avg_pool2d(maps, side)
+def pooled(maps: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+    """Maps `[images, filters, *positions]` average-pooled to a size, as they are when they have it already."""
+    if tuple(maps.shape[2:]) == tuple(size):
+        return maps
+    if len(size) == 1:
+        return functional.adaptive_avg_pool1d(maps, size[0])
+    return functional.adaptive_avg_pool2d(maps, tuple(size))
 
 
-def head_points(cuts: Sequence[networks.CutPoint], config: profiles.Heads) -> tuple[HeadPoint, ...]:
+def flat_size(cut: CutPoint) -> tuple[int, ...]:
+    """The size that a flat head sees: the map's own, unless that is too large (section 2): then its images are
+    averaged to at most 7 x 7 positions, tokens to as many, the inside of attention heads not at all."""
+    if cut.filters * cut.positions <= LARGEST_FLAT:
+        return cut.size
+    if len(cut.size) == 1 or cut.layout == "NTHD":
+        return (min(cut.size[0], POOL_LARGE_TO**2), *cut.size[1:])
+    return tuple(min(side, POOL_LARGE_TO) for side in cut.size)
+
+
+def head_points(cuts: Sequence[CutPoint], config: profiles.Heads) -> tuple[HeadPoint, ...]:
     """The heads of a profile: `flat` on the map as it is, `pooled` on the map at the size of the deepest one.
 
     In ascending order of layers.  Raises `ValueError` when the profile names a layer that the network does not have.
@@ -64,13 +91,14 @@ def head_points(cuts: Sequence[networks.CutPoint], config: profiles.Heads) -> tu
     by_layer = {cut.layer: cut for cut in cuts}
     if unknown := set(config.cuts) - set(by_layer):
         raise ValueError(f"heads.cuts: the network has no layer {sorted(unknown)}; it has 1 to {max(by_layer)}")
-    deepest = min(cut.side for cut in cuts)
+    deepest = min((cut.size for cut in cuts), key=math.prod)
     points = []
     for layer in sorted(set(config.cuts) or by_layer):
         cut = by_layer[layer]
-        flat = cut.side if cut.filters * cut.positions <= LARGEST_FLAT else min(cut.side, POOL_LARGE_TO)
-        sides = {"flat": flat, "pooled": deepest}
-        points += [HeadPoint(cut, kind, sides[kind]) for kind in dict.fromkeys(config.kinds)]
+        alike = len(cut.size) == len(deepest)
+        smallest = tuple(map(min, cut.size, deepest)) if alike else (1,) * len(cut.size)
+        sizes = {"flat": flat_size(cut), "pooled": smallest}
+        points += [HeadPoint(cut, kind, sizes[kind]) for kind in dict.fromkeys(config.kinds)]
     return tuple(points)
 
 
@@ -100,43 +128,90 @@ def fit(
     """Train the heads of a frozen network, all together; the network is left as it was found.
 
     Returns the weights, float32 `[out_label, filters, positions]` by the head's name, and the training curves
-    (epoch, head, accuracy, loss, learning_rate, seconds).  Raises `training.Paused` and `training.Diverged`.
+    (epoch, head, accuracy, loss, learning_rate, seconds).  Raises `CutError` for maps that are not those of the cuts,
+    `ForwardError` where the network fails or its maps depend on more than the image, `training.Paused` and
+    `training.Diverged`.
     """
     on = train.device
-    model.to(on, memory_format=torch.channels_last)
-    initial = initial_weights(points, len(train.names), seed)
+    with frozen_trunk(model, points, data.to_input(train.first(FEW))) as features:
+
+        def trunk(images: torch.Tensor) -> list[torch.Tensor]:
+            with training.autocast(on):
+                return [feature.float() for feature in features(images)]
+
+        return fit_features(
+            _batches(trunk, points, train, recipe, seed), len(train), points, len(train.names), recipe,
+            on=on, seed=seed, checkpoint=checkpoint, deadline=deadline,
+        )  # fmt: skip
+
+
+@contextmanager
+def frozen_trunk(
+    model: nn.Module,
+    points: Sequence[HeadPoint],
+    example: torch.Tensor,
+    forward: Forward | None = None,
+) -> Iterator[Callable[[torch.Tensor], list[torch.Tensor]]]:
+    """Inside, what is yielded gives the features of every head, `[images, filters * positions]`, of some images.
+
+    example: a few images as the network is given them, on the device that computes; forward: see
+    `networks.calling.Call`.  Raises `ForwardError` where the network fails on them, or where maps of an image depend
+    on more than the image; the network is left as it was found.
+    """
+    cuts = [point.cut for point in points]
+    with reading(model, cuts) as read, prepared(model, example, forward) as call:
+        check_steady(model, cuts, call, read, example)
+
+        def features(images: torch.Tensor) -> list[torch.Tensor]:
+            read.clear()
+            call(images)
+            return [point.features(read.maps) for point in points]
+
+        yield features
+
+
+def fit_features(
+    batches: Callable[[int], Iterator[tuple[list[torch.Tensor], torch.Tensor]]],
+    images: int,
+    points: Sequence[HeadPoint],
+    labels: int,
+    recipe: profiles.Heads,
+    *,
+    on: torch.device,
+    seed: int,
+    checkpoint: Path | None = None,
+    deadline: float = math.inf,
+) -> tuple[dict[str, torch.Tensor], pd.DataFrame]:
+    """Train heads from the features that a frozen trunk gives; `fit` without the trunk.
+
+    batches: by epoch, the features of each head, float32 `[batch, filters * positions]`, and labels, int64; images:
+    how many are in an epoch.
+    """
+    initial = initial_weights(points, labels, seed)
     weights = nn.ParameterDict({name: nn.Parameter(weight.to(on)) for name, weight in initial.items()})
     in_order = [weights[point.name] for point in points]
     steps = training.optimizer(in_order, recipe)
 
-    with networks.capture(model, [point.cut.module for point in points]) as maps:
+    def step(features: list[torch.Tensor], truth: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        with torch.enable_grad():
+            logits = [feature @ weight.T for feature, weight in zip(features, in_order, strict=True)]
+            losses = torch.stack([functional.cross_entropy(item, truth) for item in logits])
+            distributed.weighted(losses.sum(), len(truth)).backward()
+        correct = torch.stack([(item.argmax(1) == truth).sum() for item in logits])
+        return losses.detach(), correct
 
-        def trunk(images: torch.Tensor) -> list[torch.Tensor]:
-            with training.autocast(on):
-                model(images)
-            return [point.features(maps).float() for point in points]
+    def close_epoch(epoch: int, losses: torch.Tensor, accuracies: torch.Tensor) -> list[dict]:
+        return [
+            {"head": point.name, "accuracy": accuracy, "loss": loss}
+            for point, accuracy, loss in zip(points, accuracies.tolist(), losses.tolist(), strict=True)
+        ]
 
-        def step(features: list[torch.Tensor], labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            with torch.enable_grad():
-                logits = [feature @ weight.T for feature, weight in zip(features, in_order, strict=True)]
-                losses = torch.stack([functional.cross_entropy(item, labels) for item in logits])
-                distributed.weighted(losses.sum(), len(labels)).backward()
-            correct = torch.stack([(item.argmax(1) == labels).sum() for item in logits])
-            return losses.detach(), correct
-
-        def close_epoch(epoch: int, losses: torch.Tensor, accuracies: torch.Tensor) -> list[dict]:
-            return [
-                {"head": point.name, "accuracy": accuracy, "loss": loss}
-                for point, accuracy, loss in zip(points, accuracies.tolist(), losses.tolist(), strict=True)
-            ]
-
-        rows = training.run_epochs(
-            _batches(trunk, points, train, recipe, seed), len(train), recipe, steps, step, close_epoch,
-            {"weights": weights, "optimizer": steps},
-            seed=seed, checkpoint=checkpoint, deadline=deadline, title="training heads",
-        )  # fmt: skip
+    rows = training.run_epochs(
+        batches, images, recipe, steps, step, close_epoch, {"weights": weights, "optimizer": steps},
+        seed=seed, checkpoint=checkpoint, deadline=deadline, title="training heads",
+    )  # fmt: skip
     shaped = {
-        point.name: weight.detach().reshape(len(train.names), point.cut.filters, point.positions).cpu()
+        point.name: weight.detach().reshape(labels, point.cut.filters, point.positions).cpu()
         for point, weight in zip(points, in_order, strict=True)
     }
     return shaped, pd.DataFrame(rows)[["epoch", "head", "accuracy", "loss", "learning_rate", "seconds"]]
@@ -150,14 +225,13 @@ def logits(
 
     weights: float32 `[out_label, filters, positions]`.  Raises `ValueError` for a batch without images.
     """
-    on = split.device
-    kernel = weights.to(on).flatten(1).T
-    with networks.capture(model, [point.cut.module]) as maps:
-        parts = []
+    kernel = weights.to(split.device).flatten(1).T
+    parts = []
+    with frozen_trunk(model, [point], data.to_input(split.first(FEW))) as features:
         for images, _ in split.in_batches(batch):
-            with training.autocast(on):
-                model(data.to_input(images).contiguous(memory_format=torch.channels_last))
-            parts.append(point.features(maps).float() @ kernel)
+            with training.autocast(split.device):
+                (seen,) = features(data.to_input(images))
+            parts.append(seen.float() @ kernel)
     return torch.cat(parts)
 
 

@@ -26,9 +26,9 @@ def count_filters(clipped: Array, clusters: Array) -> pd.DataFrame:
 
     Columns: `filter`; `clusters`, how many; `covered`, labels in a cluster (sum of C over clusters of size
     C); `inside`, ones inside squares (sum of C**2); `internal`, those off the diagonal (sum of C**2 - C);
-    `noise`, ones outside every square; `ones` = inside + noise. Raises `ValueError` when the shapes do not
-    fit or the clusters are not those of these matrices (they cover other labels than the diagonal shows).
-    Source: section 6.
+    `noise`, ones outside every square; `ones` = inside + noise. `.attrs["labels"]` is K. Raises `ValueError` when
+    the shapes do not fit or the clusters are not those of these matrices (they cover other labels than the diagonal
+    shows). Source: section 6.
     """
     clusters = _numpy(clusters)
     if clipped.ndim != 3 or tuple(clipped.shape) != (*clusters.shape, clusters.shape[-1]):
@@ -46,7 +46,7 @@ def count_filters(clipped: Array, clusters: Array) -> pd.DataFrame:
     ones = _numpy(clipped.sum((1, 2))).astype(np.int64)
     sizes = _sizes(clusters)
     covered, inside = sizes.sum(1), (sizes**2).sum(1)
-    return pd.DataFrame(
+    counts = pd.DataFrame(
         {
             "filter": np.arange(len(clusters)),
             "clusters": (sizes > 0).sum(1),
@@ -57,6 +57,8 @@ def count_filters(clipped: Array, clusters: Array) -> pd.DataFrame:
             "ones": ones,
         }
     )
+    counts.attrs["labels"] = clusters.shape[1]
+    return counts
 
 
 def cluster_sizes(clusters: Array) -> pd.DataFrame:
@@ -91,7 +93,8 @@ def layer_statistics(
     without interval: `filters` and `filters_with_cluster`. A resample in which a quantity is NaN is left out
     of its interval; a quantity that is NaN has a NaN interval; infinity is kept as the largest value.
 
-    Raises `ValueError` on a table without filters, labels < 2, or a bad number of resamples or level.
+    Raises `ValueError` on a table without filters, labels < 2 or not those that were counted, or a bad
+    number of resamples or level.
     Source: section 6; both sets of filters, intervals and SNR are additions of the companion.
     """
     values, resampled = resampled_quantities(counts, labels, resamples, np.random.default_rng(seed))
@@ -194,12 +197,15 @@ def resampled_quantities(
 ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
     """The quantities of `layer_statistics`, of all filters and of each resample of them, `[resamples]`.
 
-    Raises `ValueError` on a table without filters, labels < 2 or resamples < 1. Source: section 6.
+    Raises `ValueError` on a table without filters, labels < 2 or other than counted, or resamples < 1.
+    Source: section 6.
     """
     if len(counts) == 0:
         raise ValueError("the table of counts has no filters; there is nothing to average")
     if labels < 2:
         raise ValueError(f"labels is {labels}; a wrong output needs at least 2")
+    if (counted := counts.attrs.get("labels", labels)) != labels:
+        raise ValueError(f"labels is {labels}; these filters were counted on {counted} labels")
     table = counts[["clusters", "covered", "internal", "noise"]].to_numpy(np.float64)
     with_cluster = table[:, 0] > 0
     columns = np.column_stack([table, np.ones(len(table)), with_cluster, table[:, 3] * with_cluster])

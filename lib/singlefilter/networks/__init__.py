@@ -1,12 +1,16 @@
 """Networks: built, trained, and cut.
 
 `vgg` and `efficientnet` are the architectures, `building` makes the network of a profile, `training` trains it.
-`cuts` says where a network may be cut and reads the maps there, of any `nn.Module`; `folding` makes that faster.
+Of any `nn.Module`: `places` says how a place in it is written and what a cut point is, `layouts` which axis of a map
+are its filters, `capture` reads maps while it runs, `calling` calls it, `cuts` finds cut points, `folding` makes a
+pass faster.
 """
 
 from singlefilter.networks.building import Resized, build, settle_norms
-from singlefilter.networks.cuts import CutPoint, capture, cut_points, cut_points_at
+from singlefilter.networks.capture import capture
+from singlefilter.networks.cuts import cut_points, cut_points_at
 from singlefilter.networks.folding import folded
+from singlefilter.networks.places import CutPoint
 from singlefilter.networks.vgg import VGG
 
 __all__ = [

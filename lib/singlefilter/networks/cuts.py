@@ -1,102 +1,237 @@
-"""Where a network may be cut.
-
-A network is an ordinary `nn.Module`; a `CutPoint` names the module after which it is cut.  `capture` reads the maps
-at the cuts while the network runs, and leaves the network as it was found.
-"""
+"""Cut points of a network: found by letting a few made-up images through it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import torch
 from torch import nn
 
+from singlefilter.errors import CutError, ForwardError
+from singlefilter.networks import layouts
 from singlefilter.networks.building import Resized
+from singlefilter.networks.calling import Call, Forward, number_format
+from singlefilter.networks.capture import Reading, reading
+from singlefilter.networks.places import HEAD, INPUT, CutPoint, Place
 
-
-@dataclass(frozen=True)
-class CutPoint:
-    """A place to cut: after `module` (its dotted name), the `layer`-th from the input.
-
-    The map there has `filters` filters of `side * side` positions.
-    """
-
-    name: str
-    layer: int
-    module: str
-    filters: int
-    side: int
-
-    @property
-    def positions(self) -> int:
-        return self.side**2
+FEW = 3  # images of a trial pass; one less in another: the axis that changes counts them
+LARGER = 32  # pixels more on each side, in a pass that tells positions from filters
 
 
 def cut_points(model: nn.Module, image_size: int) -> tuple[CutPoint, ...]:
-    """Every place where this network may be cut, from input to output.
+    """Every place where the network of a profile may be cut, from input to output.
 
-    VGG: after each convolution layer, its batch norm, ReLU and max-pool included. EfficientNet-B0: after each of
-    its nine stages.  For another network make `CutPoint`s by hand, or with `cut_points_at`.
+    VGG: after each convolution layer, its batch norm, ReLU and max-pool included.  EfficientNet-B0: after each of its
+    nine stages.  For another network name the places: `cut_points_at`.
     """
     inner, prefix = (model.model, "model.") if isinstance(model, Resized) else (model, "")
     if not isinstance(getattr(inner, "features", None), nn.Sequential):
-        raise ValueError(f"{type(inner).__name__} has no `features`; name the modules yourself with cut_points_at")
+        raise CutError(f"{type(inner).__name__} has no `features`; name the modules yourself with cut_points_at")
     names = [f"{prefix}features.{name}" for name, _ in inner.features.named_children()]
-    return cut_points_at(model, names, image_size)
+    return cut_points_at(model, names, image_size, layout="NCHW")
 
 
-def cut_points_at(model: nn.Module, modules: Sequence[str], image_size: int) -> tuple[CutPoint, ...]:
-    """Cut points after the named modules of any network, their maps measured on one black image.
+def cut_points_at(
+    model: nn.Module,
+    places: Sequence[str],
+    image_size: int | tuple[int, int],
+    *,
+    channels: int = 3,
+    layout: str = "auto",
+) -> tuple[CutPoint, ...]:
+    """Cut points at the named places of a network of images, in the order given (see `places` for how to write them).
 
-    Raises `ValueError` for a name that is not there, a module whose output is not a map
-    `[images, filters, side, side]`, or one whose output the next module overwrites.
+    image_size: side of square images, or (height, width); layout: one of `layouts.LAYOUTS`, where the map does not
+    tell its own.  Raises `CutError`, `ForwardError`: see `found`.
+
+    Example: `cut_points_at(torchvision.models.resnet18(), ["layer1", "layer4"], image_size=64)`.
     """
-    known = dict(model.named_modules())
-    for name in modules:
-        if name not in known:
-            raise ValueError(
-                f"the network has no module {name!r}; it has, among others, {', '.join(list(known)[1:8])}"
-            )
-    example = next(iter(model.parameters()))
-    image = torch.zeros(1, 3, image_size, image_size, device=example.device, dtype=example.dtype)
-    with capture(model, modules) as maps, ExitStack() as stack:
-        writes: dict[str, int] = {}  # how often each output had been written to when its module returned it
-        for name in modules:
-            hook = known[name].register_forward_hook(
-                lambda _, __, output, name=name: writes.update({name: getattr(output, "_version", 0)})
-            )
-            stack.callback(hook.remove)
-        model(image)
+    size = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
+    return found(model, places, noise(model, (channels, *size)), layout=layout)
+
+
+def noise(model: nn.Module, shape: Sequence[int]) -> torch.Tensor:
+    """Made-up images of a shape, on the network's device, from a generator of their own."""
+    generator = torch.Generator().manual_seed(0)
+    device = next((tensor.device for tensor in (*model.parameters(), *model.buffers())), torch.device("cpu"))
+    return torch.rand(FEW, *shape, generator=generator).mul_(2).sub_(1).to(device, number_format(model))
+
+
+def found(
+    model: nn.Module,
+    places: Sequence[str],
+    example: torch.Tensor,
+    *,
+    forward: Forward | None = None,
+    layout: str = "auto",
+) -> tuple[CutPoint, ...]:
+    """Cut points at the named places, by what comes there of a few images; the network is left as it was found.
+
+    example: two images or more, as the network is given them, on its device; forward: `forward(model, batch)`, by
+    default `model(batch)`.
+
+    Raises `CutError` for a network that hooks cannot read (compiled, traced, scripted), a place that is not there, is
+    not called in eval mode, is called several times, gives no tensor, or whose axes cannot be told apart;
+    `ForwardError` where the network itself fails.  Source: section 10.
+    """
+    check_readable(model)
+    if layout not in ("auto", *layouts.LAYOUTS):
+        raise CutError(f"layout: {layout!r} is none of auto, {', '.join(layouts.LAYOUTS)}")
+    if twice := [text for text in places if list(places).count(text) > 1]:
+        raise CutError(f"{twice[0]} is named twice among the places to cut at")
+
+    call = Call(model, forward)
+    with reading(model, places) as read:
+        shapes = _shapes(model, places, call, read, example)
+        overwritten = {text for text, maps in read.maps.items() if maps._version != read.versions[text]}
+        fewer = _shapes(model, places, call, read, example[:-1])
+        larger = _of_larger(places, call, read, example)
     points = []
-    for layer, name in enumerate(modules, start=1):
-        shape = getattr(maps.get(name), "shape", ())
-        if len(shape) != 4 or shape[2] != shape[3]:
-            raise ValueError(f"the output of {name} is {list(shape)}, not a square map [images, filters, side, side]")
-        if maps[name]._version != writes[name]:
-            raise ValueError(
-                f"the output of {name} is overwritten by what follows it, such as an in-place ReLU; cut after that"
-            )
-        points.append(CutPoint(f"layer {layer}", layer, name, shape[1], shape[2]))
+    for layer, text in enumerate(places, start=1):
+        _check_images(text, shapes[text], fewer[text], len(example))
+        module = model.get_submodule(Place.of(text).module)
+        axes = _axes(module, text, shapes[text], larger.get(text), example, layout)
+        shape = layouts.view(torch.empty(shapes[text], device="meta"), axes).shape
+        points.append(CutPoint(f"layer {layer}", layer, text, shape[1], tuple(shape[2:]), axes, text in overwritten))
     return tuple(points)
 
 
-@contextmanager
-def capture(model: nn.Module, modules: Sequence[str]) -> Iterator[dict[str, torch.Tensor]]:
-    """Freeze a network and read the outputs of some of its modules: a mapping that each forward pass fills anew.
+def check_readable(model: nn.Module) -> None:
+    """Raise `CutError` for a network whose modules are not called one by one, so that hooks see nothing."""
+    for name, module in model.named_modules():
+        kind = type(module).__name__
+        where = f"{name or 'the network'} ({kind})"
+        if hasattr(module, "_orig_mod"):
+            raise CutError(f"{where} is compiled, and runs past the hooks that read its maps; give its ._orig_mod")
+        if isinstance(module, torch.jit.ScriptModule):
+            raise CutError(
+                f"{where} is traced or scripted, and runs past the hooks that read its maps; give the original"
+            )
 
-    Inside, the network is in eval mode and no graph is recorded; afterwards, also after an exception, every module
-    is in the mode it was found in and the hooks are gone.
+
+def _shapes(
+    model: nn.Module, places: Sequence[str], call: Call, read: Reading, images: torch.Tensor
+) -> dict[str, tuple[int, ...]]:
+    """Shape of every place's map in a pass of some images."""
+    read.clear()
+    call.tried(images)
+    for text in places:
+        place, calls = Place.of(text), read.calls.get(text, 0)
+        if not calls:
+            name = place.module or "the network"
+            raise CutError(f"{name} is not called by the network in eval mode; {_instead(model, place)}")
+        if place.call is None and calls > 1:
+            several = ", ".join(f"{place.module}#{call}" for call in range(1, calls + 1))
+            raise CutError(f"{text} is called {calls} times in a forward pass; say which call: {several}")
+        if place.call is not None and place.call > calls:
+            raise CutError(f"{text}: {place.module} is called {calls} times in a forward pass")
+        if text not in read.maps:
+            raise CutError(f"{text} gives no tensor but {_described(text, read.others.get(text))}")
+    return {text: tuple(read.maps[text].shape) for text in places}
+
+
+def _instead(model: nn.Module, place: Place) -> str:
+    """Where to cut instead of a module that is not called: those of a list are gone through one by one."""
+    parts = [f"{place.module}.{name}" for name, _ in model.get_submodule(place.module).named_children()]
+    return f"cut at one of its parts, such as {parts[-1]}" if parts else "cut elsewhere"
+
+
+def _described(text: str, other: object) -> str:
+    kind = type(other).__name__
+    if isinstance(other, dict):
+        keys = [key for key, value in other.items() if isinstance(value, torch.Tensor)]
+    elif isinstance(other, tuple | list):
+        keys = [number for number, value in enumerate(other) if isinstance(value, torch.Tensor)]
+    else:
+        return kind
+    tensors = ", ".join(f"{text.partition(':')[0]}:{key}" for key in keys)
+    return f"a {kind}" + (f"; name one of its tensors: {tensors}" if keys else " without one")
+
+
+def _of_larger(places: Sequence[str], call: Call, read: Reading, example: torch.Tensor) -> dict[str, tuple[int, ...]]:
+    """Shapes for larger images, none where the network takes images of one size only."""
+    if example.ndim != 4:
+        return {}
+    read.clear()
+    try:
+        call(nn.functional.pad(example[:2], (0, LARGER, 0, LARGER)))
+    except Exception:  # whatever a network says of images that it was not made for
+        return {}
+    return {text: tuple(read.maps[text].shape) for text in places if text in read.maps}
+
+
+def _check_images(text: str, shape: tuple[int, ...], fewer: tuple[int, ...], images: int) -> None:
+    if not shape or (shape[0], fewer[0] if fewer else None) != (images, images - 1):
+        raise CutError(
+            f"{text}: the first axis of its output {list(shape)} does not count the images ({images} were given); "
+            "cut where it does"
+        )
+
+
+def _axes(
+    module: nn.Module,
+    text: str,
+    shape: tuple[int, ...],
+    larger: tuple[int, ...] | None,
+    example: torch.Tensor,
+    asked: str,
+) -> str:
+    """The layout of a map, as asked for or as everything that is known of it allows; `CutError` else."""
+    if Place.of(text).part == HEAD:
+        return "NTHD"
+    if asked != "auto":
+        if len(asked) != len(shape):
+            raise CutError(f"{text}: layout {asked} has {len(asked)} axes, its output is {list(shape)}")
+        return asked
+    if len(shape) not in (2, 3, 4):
+        raise CutError(f"{text}: its output is {list(shape)}; maps have 4 axes (NCHW, NHWC), 3 (NTC, NCT) or 2 (NC)")
+    given = Place.of(text).part == INPUT  # of which the module says nothing
+    evidence = [layouts.possible(nn.Identity() if given else module, shape, example.shape[-2:])]
+    if larger is not None:
+        evidence.append(layouts.told_by_size(shape, larger))
+    left = [name for name in evidence[0] if all(name in allowed for allowed in evidence)]
+    if len(left) > 1 and not given:
+        left = [name for name in left if name in layouts.told_by_width(module, shape)]
+    if len(left) != 1:
+        of_axes = [name for name in layouts.LAYOUTS if len(name) == len(shape) and name != "NTHD"]
+        raise CutError(
+            f"{text}: it cannot be told which axis of its output {list(shape)} are the filters; say layout="
+            f"{' or '.join(map(repr, of_axes))}"
+        )
+    return left[0]
+
+
+def check_steady(model: nn.Module, cuts: Sequence[CutPoint], call: Call, read: Reading, inputs: torch.Tensor) -> None:
+    """Raise `ForwardError` where the maps of an image depend on the images beside it, or on chance.
+
+    So they do behind batch norms without running statistics, and behind dropout that stays on in eval mode: mean maps
+    would be those of batches and orders, not of labels.  inputs: a few images as the network is given them.
     """
-    maps: dict[str, torch.Tensor] = {}
-    modes = {module: module.training for module in model.modules()}
-    known = dict(model.named_modules())
-    with ExitStack() as stack:
-        stack.callback(lambda: [setattr(module, "training", mode) for module, mode in modes.items()])
-        for name in modules:
-            hook = known[name].register_forward_hook(lambda _, __, output, name=name: maps.update({name: output}))
-            stack.callback(hook.remove)
-        model.eval()
-        stack.enter_context(torch.no_grad())
-        yield maps
+    both = _maps(cuts, call, read, inputs[:4])
+    alone = _maps(cuts, call, read, inputs[: max(1, len(inputs[:4]) // 2)])
+    for cut, seen, again in zip(cuts, both, alone, strict=True):
+        seen, again = seen[: len(again)].double(), again.double()
+        apart = (seen - again).abs().max() / seen.abs().max().clamp(min=1e-30)
+        if apart > (1e-3 if both[0].dtype in (torch.float32, torch.float64) else 5e-2):
+            raise ForwardError(
+                f"{cut.module}: the map of an image is another one when other images are beside it in the batch, or "
+                f"when it is asked for again (by {apart:.0%} of its largest value): {_culprit(model)}"
+            )
+
+
+def _maps(cuts: Sequence[CutPoint], call: Call, read: Reading, inputs: torch.Tensor) -> list[torch.Tensor]:
+    read.clear()
+    call(inputs)
+    return [cut.view(read.maps[cut.module]).clone() for cut in cuts]
+
+
+def _culprit(model: nn.Module) -> str:
+    for name, module in model.named_modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.running_mean is None:
+            return (
+                f"{name} ({type(module).__name__}) has no running statistics and norms by the batch; give it some "
+                "(track_running_stats=True) and settle them on training images, or use another norm"
+            )
+        if module.training:
+            return f"{name} ({type(module).__name__}) stays in train mode"
+    return "its forward pass draws random numbers (dropout with training=True?) or norms by the batch"

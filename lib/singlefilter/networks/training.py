@@ -17,6 +17,8 @@ from torch import nn
 from torch.nn import functional
 
 from singlefilter import data, distributed, environment, profiles, progress, store
+from singlefilter.networks.calling import Call, laid_out, prepared
+from singlefilter.networks.capture import frozen
 
 log = logging.getLogger(__name__)
 
@@ -136,8 +138,22 @@ def fit(
     (cross-entropy), learning_rate, seconds.  No choice is made on the test split: the last epoch counts.
     Raises `Paused` past `deadline` (time of `time.monotonic`), `Diverged` when the loss is no number any more.
     """
+    with laid_out(model, data.to_input(train.first(2))) as call:
+        return _fit(model, call, train, test, recipe, seed=seed, checkpoint=checkpoint, deadline=deadline)
+
+
+def _fit(
+    model: nn.Module,
+    call: Call,
+    train: data.Split,
+    test: data.Split,
+    recipe: profiles.Recipe,
+    *,
+    seed: int,
+    checkpoint: Path | None,
+    deadline: float,
+) -> pd.DataFrame:
     on = train.device
-    model.to(on, memory_format=torch.channels_last)
     steps = optimizer(model.parameters(), recipe)
     smoothing = recipe.label_smoothing
     parameters = list(model.parameters())
@@ -145,7 +161,7 @@ def fit(
 
     def step(images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         with in_precision(recipe, on):
-            logits = forward(images)
+            logits = forward(call.laid(images))
             loss = functional.cross_entropy(logits, labels, label_smoothing=smoothing)
         distributed.weighted(loss, len(labels)).backward()
         return torch.stack([loss.detach()]), (logits.argmax(1) == labels).sum()[None]
@@ -263,25 +279,19 @@ def run_epochs(
     return rows
 
 
-@torch.no_grad()
 def evaluate(model: nn.Module, split: data.Split, batch: int = 500) -> dict[str, float]:
-    """Accuracy (fraction) and cross-entropy of a network on a split, un-augmented; the mode is left as found.
+    """Accuracy (fraction) and cross-entropy of a network on a split, un-augmented; it is left as it was found.
 
-    Raises `ValueError` for a batch without images.
+    Raises `ValueError` for a batch without images, `ForwardError` where the network fails.
     """
     data.check_batch(batch)
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        sums = torch.zeros(2, dtype=torch.float64, device=split.device)
+    sums = torch.zeros(2, dtype=torch.float64, device=split.device)
+    with frozen(model), prepared(model, data.to_input(split.first(2))) as call:
         for images, labels in split.taken(distributed.share_in_batches(len(split), batch)):
             with autocast(split.device):
-                logits = model(data.to_input(images).contiguous(memory_format=torch.channels_last))
+                logits = call(data.to_input(images))
             loss = functional.cross_entropy(logits.float(), labels, reduction="sum")
             sums += torch.stack([(logits.argmax(1) == labels).sum(), loss])
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
     accuracy, loss = (distributed.all_sum(sums) / len(split)).tolist()
     return {"accuracy": accuracy, "loss": loss}
 

@@ -32,7 +32,7 @@ def naive_matrices(run: stages.Run, layer: int, split: str) -> tuple[np.ndarray,
     images = stages.splits(run)[split]
     with torch.no_grad():
         maps = model.features[:layer](data.to_input(images.images))
-    maps = heads.pooled(maps, point.side).flatten(2).double().numpy()
+    maps = heads.pooled(maps, point.size).flatten(2).double().numpy()
     phi = np.einsum("xfp,jfp->xfj", maps, weights)
     labels = images.labels.numpy()
     matrices = np.stack([phi[labels == i].mean(0) for i in range(5)], axis=1)

@@ -195,7 +195,7 @@ def _early_middle_last(run: stages.Run) -> tuple[int, ...]:
     shrinks = [
         here.cut.layer
         for before, here in zip(points[:-1], points[1:], strict=True)
-        if here.cut.side < before.cut.side
+        if here.cut.positions < before.cut.positions
     ] or [point.cut.layer for point in points]
     return tuple(sorted({shrinks[0], shrinks[len(shrinks) // 2], shrinks[-1]}))
 

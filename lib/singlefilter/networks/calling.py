@@ -1,0 +1,119 @@
+"""Calling a network of anybody's: laid out for speed where it bears that, and left as it was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+from singlefilter.errors import ForwardError
+from singlefilter.networks.capture import frozen
+
+Forward = Callable[[nn.Module, torch.Tensor], object]
+
+
+@dataclass(frozen=True)
+class Call:
+    """How a network is called with a batch: `forward(model, batch)`, or `model(batch)` where that is None.
+
+    filters_last: whether images, and so the maps of them, are laid filters last in memory, which is faster.
+    """
+
+    model: nn.Module
+    forward: Forward | None = None
+    filters_last: bool = False
+
+    def laid(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Images as they are to lie in memory; what else there may be, as it is."""
+        if not isinstance(inputs, torch.Tensor) or inputs.ndim != 4:
+            return inputs
+        return inputs.contiguous(memory_format=torch.channels_last if self.filters_last else torch.contiguous_format)
+
+    def __call__(self, inputs: torch.Tensor) -> object:
+        laid, dtype = self.laid(inputs), number_format(self.model)
+        if isinstance(laid, torch.Tensor) and laid.is_floating_point() and laid.dtype != dtype:
+            laid = laid.to(dtype)
+        return self.model(laid) if self.forward is None else self.forward(self.model, laid)
+
+    def tried(self, inputs: torch.Tensor) -> object:
+        """What the call gives; the network's own error chained to a `ForwardError` that says what it was given."""
+        try:
+            return self(inputs)
+        except Exception as error:  # a network runs its own code, which may raise anything
+            shape = (
+                f"{list(inputs.shape)}, {inputs.dtype} on {inputs.device}" if hasattr(inputs, "shape") else "given"
+            )
+            raise ForwardError(
+                f"{type(self.model).__name__} failed on a batch {shape}: {type(error).__name__}: {error}"
+            ) from error
+
+
+def number_format(model: nn.Module) -> torch.dtype:
+    """What a network computes in: the dtype of its first parameter of real numbers, float32 without any."""
+    return next((tensor.dtype for tensor in _tensors(model) if tensor.is_floating_point()), torch.float32)
+
+
+@contextmanager
+def prepared(model: nn.Module, example: torch.Tensor, forward: Forward | None = None) -> Iterator[Call]:
+    """Inside, the network lies on the device of `example`, and what is yielded calls it with a batch.
+
+    Filters lie last in memory where the network bears that: one that ends in `x.view(len(x), -1)` does not.
+    Afterwards, also after an exception, every parameter and buffer lies where and as it was found; what is in them is
+    not to be changed meanwhile.  To be entered while the network is frozen (`capture`).
+
+    example: a few images as the network is given them; forward: see `Call`.  Raises `ForwardError` where the network
+    fails on them.
+    """
+    found = [(tensor, tensor.data) for tensor in _tensors(model)]
+    call = Call(model, forward, filters_last=True)
+    try:
+        for tensor, data in found:
+            tensor.data = data.to(example.device)
+            if tensor.ndim == 4:
+                tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+        if not _bears(call, example):
+            call = replace(call, filters_last=False)
+            for tensor, data in found:
+                tensor.data = data.to(example.device)
+            call.tried(example)
+        yield call
+    finally:
+        for tensor, data in found:
+            tensor.data = data
+
+
+@contextmanager
+def laid_out(model: nn.Module, example: torch.Tensor) -> Iterator[Call]:
+    """Inside, a network that is trained lies as in `prepared`; afterwards it lies in memory as it was found, with
+    what it learned, on the device of `example`.
+
+    Raises `ForwardError` where it fails on the example, a few images.
+    """
+    strides = [(tensor, tensor.stride()) for tensor in _tensors(model)]
+    with frozen(model), prepared(model, example) as call:
+        pass
+    model.to(example.device, memory_format=torch.channels_last if call.filters_last else torch.preserve_format)
+    try:
+        yield call
+    finally:
+        for tensor, stride in strides:
+            if tensor.stride() != stride:
+                tensor.data = torch.empty_strided(
+                    tensor.shape, stride, dtype=tensor.dtype, device=tensor.device
+                ).copy_(tensor.data)
+
+
+def _tensors(model: nn.Module) -> list[torch.Tensor]:
+    return [*model.parameters(), *model.buffers()]
+
+
+def _bears(call: Call, example: torch.Tensor) -> bool:
+    """Whether a network works with filters last in memory."""
+    try:
+        call(example)
+    except Exception:  # it is tried again as it was found, and then that error counts
+        return False
+    return True
