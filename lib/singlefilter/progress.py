@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import tqdm
 import tqdm.auto
@@ -37,6 +38,19 @@ def bar(items: Iterable, title: str, unit: str, *, total: int, done: int = 0) ->
     return Lines(
         items, title, total, leave=False, initial=done, unit=unit, mininterval=SECONDS_BETWEEN_LINES, miniters=1
     )
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+    """Inside, no bar is shown and no line printed."""
+    before = os.environ.get(UNWATCHED)
+    os.environ[UNWATCHED] = SILENT
+    try:
+        yield
+    finally:
+        os.environ.pop(UNWATCHED)
+        if before is not None:
+            os.environ[UNWATCHED] = before
 
 
 def time_left(seconds: float) -> str:

@@ -22,7 +22,7 @@ TITLES = {
     "imagenet": "ImageNet",
 }
 DOWNLOADS = {"cifar10": "CIFAR10", "cifar100": "CIFAR100", "fashionmnist": "FashionMNIST"}  # torchvision's names
-_ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 _FOLDERS = {"train": ("train",), "test": ("test", "val")}
 
 
@@ -74,7 +74,7 @@ def sample(name: str, count: int, seed: int, data_dir: str | Path | None = None)
     for folder in (folders[i] for i in chosen):
         files = _image_files(folder)
         if not files:
-            raise DataError(f"{folder} holds no images ({', '.join(_ENDINGS)})")
+            raise DataError(f"{folder} holds no images ({', '.join(ENDINGS)})")
         file = files[rng.integers(len(files))]
         images.append((words[folder.name], file.name, read_image(file, None)[0]))
     return images
@@ -91,7 +91,7 @@ def _label_folders(folder: Path) -> list[Path]:
 
 def _image_files(folder: Path) -> list[Path]:
     # By name as text: a Path for each of a million files would take minutes to make and to sort.
-    names = sorted(name for name in os.listdir(folder) if name.lower().endswith(_ENDINGS))
+    names = sorted(name for name in os.listdir(folder) if name.lower().endswith(ENDINGS))
     return [folder / name for name in names]
 
 

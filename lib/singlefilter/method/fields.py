@@ -22,7 +22,8 @@ from singlefilter import data, distributed
 from singlefilter.errors import HeadError, InputError
 from singlefilter.method import heads, statistics
 from singlefilter.networks import layouts, training
-from singlefilter.networks.calling import prepared
+from singlefilter.networks.batches import images_of
+from singlefilter.networks.calling import Forward, prepared
 from singlefilter.networks.capture import reading
 from singlefilter.networks.cuts import check_steady
 from singlefilter.networks.folding import folded
@@ -101,52 +102,91 @@ def measure(
         raise InputError(f"no image of label {split.names[int((counts == 0).nonzero()[0])]!r} in the split")
     for point in points:
         check_weights(point, weights[point.name], labels)
-    kernels = [_kernel(point, weights[point.name], on) for point in points]
-    sums = [torch.zeros(labels, point.fan_in, device=on) for point in points]
+    sums = Sums(points, weights, labels, on)
     correct = torch.zeros(len(points), len(split), dtype=torch.uint8, device=on)
     dprime = torch.zeros(len(points), len(split), device=on)
-    few = data.to_input(split.first(heads.FEW))
-    with _maps_of(model, points, few) as maps_of:
+    with maps_of(model, points, data.to_input(split.first(heads.FEW))) as maps:
         parts = list(distributed.share_in_batches(len(split), batch))
         for part, (images, truth) in zip(parts, split.taken(parts), strict=True):
             with training.autocast(on):
-                maps = maps_of(data.to_input(images))
-            logits = torch.empty(len(points), len(truth), labels, device=on)
-            for head, seen in enumerate(maps):
-                seen = seen.float()
-                sums[head].index_add_(0, truth, layouts.filters_last(seen))
-                logits[head] = _logits(seen, kernels[head])
-            correct[:, part] = logits.argmax(2) == truth
-            snr = statistics.dprime_unchecked(logits.flatten(0, 1), truth.repeat(len(points)))
-            dprime[:, part] = snr.view(len(points), -1)
-    for partial in (*sums, correct, dprime):  # an image is one rank's, and nothing at the others
+                seen = maps(data.to_input(images))
+            correct[:, part], dprime[:, part] = sums.add(seen, truth)
+    for partial in (*sums.sums, sums.images, correct, dprime):  # an image is one rank's, and nothing at the others
         distributed.all_sum(partial)
-    means = {
-        point.name: (total / counts[:, None]).view(labels, point.positions, -1).transpose(1, 2).contiguous().cpu()
-        for point, total in zip(points, sums, strict=True)
-    }
-    for point in points:
-        _require_finite(point, "class means", means[point.name])
-    return Measurement(means, _by_head(points, correct.bool()), _by_head(points, dprime))
+    return Measurement(sums.class_means(), _by_head(points, correct.bool()), _by_head(points, dprime))
+
+
+class Sums:
+    """Sums of maps by label, for class means, while batches of images go by.
+
+    weights: float32 `[out_label, filters, positions]` by the head's name; biases: float32 `[out_label]`, of heads
+    that have one: they count in the answers and in no field.  Raises `HeadError` for weights that do not fit,
+    `NotFinite` for NaN.  Source: section 3.
+    """
+
+    def __init__(
+        self,
+        points: Sequence[heads.HeadPoint],
+        weights: Mapping[str, torch.Tensor],
+        labels: int,
+        on: torch.device,
+        biases: Mapping[str, torch.Tensor] | None = None,
+    ):
+        for point in points:
+            check_weights(point, weights[point.name], labels)
+        self.points, self.labels = points, labels
+        self.kernels = [_kernel(point, weights[point.name], on) for point in points]
+        self.biases = [(biases or {}).get(point.name, torch.zeros(())).to(on) for point in points]
+        self.sums = [torch.zeros(labels, point.fan_in, device=on) for point in points]
+        self.images = torch.zeros(labels, dtype=torch.int64, device=on)
+
+    def add(self, maps: Sequence[torch.Tensor], truth: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Add the maps that each head sees of some images, `[images, filters, *size]`, with their labels int64.
+
+        Returns whether each head is right, bool `[heads, images]`, and d', float32 `[heads, images]`.
+        """
+        logits = torch.empty(len(self.points), len(truth), self.labels, device=truth.device)
+        for head, seen in enumerate(maps):
+            seen = seen.float()
+            self.sums[head].index_add_(0, truth, layouts.filters_last(seen))
+            logits[head] = _logits(seen, self.kernels[head]) + self.biases[head]
+        self.images += torch.bincount(truth, minlength=self.labels)
+        snr = statistics.dprime_unchecked(logits.flatten(0, 1), truth.repeat(len(self.points)))
+        return logits.argmax(2) == truth, snr.view(len(self.points), -1)
+
+    def class_means(self) -> dict[str, torch.Tensor]:
+        """Mean maps, float32 `[true_label, filters, positions]` on the CPU, by head.  Raises `NotFinite`."""
+        means = {}
+        for point, total in zip(self.points, self.sums, strict=True):
+            mean = (total / self.images[:, None]).view(self.labels, point.positions, -1)
+            means[point.name] = mean.transpose(1, 2).contiguous().cpu()
+            _require_finite(point, "class means", means[point.name])
+        return means
 
 
 @contextmanager
-def _maps_of(
-    model: nn.Module, points: Sequence[heads.HeadPoint], few: torch.Tensor
+def maps_of(
+    model: nn.Module, points: Sequence[heads.HeadPoint], few: torch.Tensor, forward: Forward | None = None
 ) -> Iterator[Callable[[torch.Tensor], list[torch.Tensor]]]:
-    """What gives the map that each head sees, `[images, filters, *size]`, of a batch of images."""
+    """Inside, what gives the map that each head sees, `[images, filters, *size]`, of a batch of images.
+
+    few: some images as the network is given them, on the device that computes; forward: see `networks.calling.Call`.
+    Raises `ForwardError` as `heads.frozen_trunk`; the network is left as it was found.
+    """
     cuts = [point.cut for point in points]
-    with reading(model, cuts) as read, prepared(model, few) as call, ExitStack() as stack:
+    with reading(model, cuts) as read, prepared(model, few, forward) as call, ExitStack() as stack:
         check_steady(model, cuts, call, read, few)
 
-        def maps_of(images: torch.Tensor) -> list[torch.Tensor]:
+        def maps(images: torch.Tensor) -> list[torch.Tensor]:
             read.clear()
             call(images)
             return [point.seen(read.maps) for point in points]
 
-        if few.device.type == "cpu":  # in half precision, on a GPU, folded weights would round to other maps
-            stack.enter_context(folded(model, lambda: maps_of(few)))
-        yield maps_of
+        if (
+            images_of(few).device.type == "cpu"
+        ):  # in half precision, on a GPU, folded weights would round to other maps
+            stack.enter_context(folded(model, lambda: maps(few)))
+        yield maps
 
 
 def check_weights(point: heads.HeadPoint, weights: torch.Tensor, labels: int) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from singlefilter.errors import ForwardError
+from singlefilter.networks.batches import images_of, mapped
 from singlefilter.networks.capture import frozen
 
 Forward = Callable[[nn.Module, torch.Tensor], object]
@@ -33,9 +34,8 @@ class Call:
         return inputs.contiguous(memory_format=torch.channels_last if self.filters_last else torch.contiguous_format)
 
     def __call__(self, inputs: torch.Tensor) -> object:
-        laid, dtype = self.laid(inputs), number_format(self.model)
-        if isinstance(laid, torch.Tensor) and laid.is_floating_point() and laid.dtype != dtype:
-            laid = laid.to(dtype)
+        dtype = number_format(self.model)
+        laid = mapped(inputs, lambda tensor: self.laid(tensor.to(dtype) if tensor.is_floating_point() else tensor))
         return self.model(laid) if self.forward is None else self.forward(self.model, laid)
 
     def tried(self, inputs: torch.Tensor) -> object:
@@ -67,17 +67,17 @@ def prepared(model: nn.Module, example: torch.Tensor, forward: Forward | None = 
     example: a few images as the network is given them; forward: see `Call`.  Raises `ForwardError` where the network
     fails on them.
     """
-    found = [(tensor, tensor.data) for tensor in _tensors(model)]
+    found, device = [(tensor, tensor.data) for tensor in _tensors(model)], images_of(example).device
     call = Call(model, forward, filters_last=True)
     try:
         for tensor, data in found:
-            tensor.data = data.to(example.device)
+            tensor.data = data.to(device)
             if tensor.ndim == 4:
                 tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
         if not _bears(call, example):
             call = replace(call, filters_last=False)
             for tensor, data in found:
-                tensor.data = data.to(example.device)
+                tensor.data = data.to(device)
             call.tried(example)
         yield call
     finally:

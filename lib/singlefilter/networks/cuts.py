@@ -9,6 +9,7 @@ from torch import nn
 
 from singlefilter.errors import CutError, ForwardError
 from singlefilter.networks import layouts
+from singlefilter.networks.batches import images_of, taken
 from singlefilter.networks.building import Resized
 from singlefilter.networks.calling import Call, Forward, number_format
 from singlefilter.networks.capture import Reading, reading
@@ -80,20 +81,49 @@ def found(
     if twice := [text for text in places if list(places).count(text) > 1]:
         raise CutError(f"{twice[0]} is named twice among the places to cut at")
 
-    call = Call(model, forward)
+    looked_at = survey(model, places, example, forward=forward, layout=layout)
+    for one in looked_at.values():
+        if isinstance(one, CutError):
+            raise one
+    return tuple(looked_at.values())
+
+
+def survey(
+    model: nn.Module,
+    places: Sequence[str],
+    example: torch.Tensor,
+    *,
+    forward: Forward | None = None,
+    layout: str = "auto",
+) -> dict[str, CutPoint | CutError]:
+    """`found`, with the error of each place that is none in its place."""
+    call, images = Call(model, forward), len(images_of(example))
     with reading(model, places) as read:
-        shapes = _shapes(model, places, call, read, example)
+        read.clear()
+        call.tried(example)
+        whole, others = _shapes(read), dict(read.others)
+        calls = dict(read.calls)
         overwritten = {text for text, maps in read.maps.items() if maps._version != read.versions[text]}
-        fewer = _shapes(model, places, call, read, example[:-1])
-        larger = _of_larger(places, call, read, example)
-    points = []
+        read.clear()
+        call.tried(taken(example, slice(-1)))
+        fewer = _shapes(read)
+        larger = _of_larger(call, read, example)
+    looked_at: dict[str, CutPoint | CutError] = {}
     for layer, text in enumerate(places, start=1):
-        _check_images(text, shapes[text], fewer[text], len(example))
-        module = model.get_submodule(Place.of(text).module)
-        axes = _axes(module, text, shapes[text], larger.get(text), example, layout)
-        shape = layouts.view(torch.empty(shapes[text], device="meta"), axes).shape
-        points.append(CutPoint(f"layer {layer}", layer, text, shape[1], tuple(shape[2:]), axes, text in overwritten))
-    return tuple(points)
+        try:
+            _check_called(model, text, calls.get(text, 0))
+            if text not in whole:
+                raise CutError(f"{text} gives no tensor but {_described(text, others.get(text))}")
+            _check_images(text, whole[text], fewer.get(text, ()), images)
+            module = model.get_submodule(Place.of(text).module)
+            axes = _axes(module, text, whole[text], larger.get(text), example, layout)
+        except CutError as error:
+            looked_at[text] = error
+            continue
+        shape = layouts.view(torch.empty(whole[text], device="meta"), axes).shape
+        size, written = tuple(shape[2:]), text in overwritten
+        looked_at[text] = CutPoint(f"layer {layer}", layer, text, shape[1], size, axes, written)
+    return looked_at
 
 
 def check_readable(model: nn.Module) -> None:
@@ -109,25 +139,21 @@ def check_readable(model: nn.Module) -> None:
             )
 
 
-def _shapes(
-    model: nn.Module, places: Sequence[str], call: Call, read: Reading, images: torch.Tensor
-) -> dict[str, tuple[int, ...]]:
-    """Shape of every place's map in a pass of some images."""
-    read.clear()
-    call.tried(images)
-    for text in places:
-        place, calls = Place.of(text), read.calls.get(text, 0)
-        if not calls:
-            name = place.module or "the network"
-            raise CutError(f"{name} is not called by the network in eval mode; {_instead(model, place)}")
-        if place.call is None and calls > 1:
-            several = ", ".join(f"{place.module}#{call}" for call in range(1, calls + 1))
-            raise CutError(f"{text} is called {calls} times in a forward pass; say which call: {several}")
-        if place.call is not None and place.call > calls:
-            raise CutError(f"{text}: {place.module} is called {calls} times in a forward pass")
-        if text not in read.maps:
-            raise CutError(f"{text} gives no tensor but {_described(text, read.others.get(text))}")
-    return {text: tuple(read.maps[text].shape) for text in places}
+def _shapes(read: Reading) -> dict[str, tuple[int, ...]]:
+    return {text: tuple(maps.shape) for text, maps in read.maps.items()}
+
+
+def _check_called(model: nn.Module, text: str, calls: int) -> None:
+    """Raise `CutError` unless a place is one call of a module."""
+    place = Place.of(text)
+    if not calls:
+        name = place.module or "the network"
+        raise CutError(f"{name} is not called by the network in eval mode; {_instead(model, place)}")
+    if place.call is None and calls > 1:
+        several = ", ".join(f"{place.module}#{call}" for call in range(1, calls + 1))
+        raise CutError(f"{text} is called {calls} times in a forward pass; say which call: {several}")
+    if place.call is not None and place.call > calls:
+        raise CutError(f"{text}: {place.module} is called {calls} times in a forward pass")
 
 
 def _instead(model: nn.Module, place: Place) -> str:
@@ -148,16 +174,16 @@ def _described(text: str, other: object) -> str:
     return f"a {kind}" + (f"; name one of its tensors: {tensors}" if keys else " without one")
 
 
-def _of_larger(places: Sequence[str], call: Call, read: Reading, example: torch.Tensor) -> dict[str, tuple[int, ...]]:
+def _of_larger(call: Call, read: Reading, example: torch.Tensor) -> dict[str, tuple[int, ...]]:
     """Shapes for larger images, none where the network takes images of one size only."""
-    if example.ndim != 4:
+    if not isinstance(example, torch.Tensor) or example.ndim != 4:
         return {}
     read.clear()
     try:
         call(nn.functional.pad(example[:2], (0, LARGER, 0, LARGER)))
     except Exception:  # whatever a network says of images that it was not made for
         return {}
-    return {text: tuple(read.maps[text].shape) for text in places if text in read.maps}
+    return _shapes(read)
 
 
 def _check_images(text: str, shape: tuple[int, ...], fewer: tuple[int, ...], images: int) -> None:
@@ -186,7 +212,7 @@ def _axes(
     if len(shape) not in (2, 3, 4):
         raise CutError(f"{text}: its output is {list(shape)}; maps have 4 axes (NCHW, NHWC), 3 (NTC, NCT) or 2 (NC)")
     given = Place.of(text).part == INPUT  # of which the module says nothing
-    evidence = [layouts.possible(nn.Identity() if given else module, shape, example.shape[-2:])]
+    evidence = [layouts.possible(nn.Identity() if given else module, shape, images_of(example).shape[-2:])]
     if larger is not None:
         evidence.append(layouts.told_by_size(shape, larger))
     left = [name for name in evidence[0] if all(name in allowed for allowed in evidence)]
@@ -207,8 +233,9 @@ def check_steady(model: nn.Module, cuts: Sequence[CutPoint], call: Call, read: R
     So they do behind batch norms without running statistics, and behind dropout that stays on in eval mode: mean maps
     would be those of batches and orders, not of labels.  inputs: a few images as the network is given them.
     """
-    both = _maps(cuts, call, read, inputs[:4])
-    alone = _maps(cuts, call, read, inputs[: max(1, len(inputs[:4]) // 2)])
+    count = min(4, len(images_of(inputs)))
+    both = _maps(cuts, call, read, taken(inputs, slice(count)))
+    alone = _maps(cuts, call, read, taken(inputs, slice(max(1, count // 2))))
     for cut, seen, again in zip(cuts, both, alone, strict=True):
         seen, again = seen[: len(again)].double(), again.double()
         apart = (seen - again).abs().max() / seen.abs().max().clamp(min=1e-30)

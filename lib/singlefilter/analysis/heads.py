@@ -1,0 +1,169 @@
+"""Heads of an analysis: trained on the frozen trunk, or the network's own classifier, or given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from singlefilter import profiles
+from singlefilter.analysis.sources import Source
+from singlefilter.errors import HeadError, InputError
+from singlefilter.method import heads as heads_
+from singlefilter.networks.batches import images_of
+from singlefilter.networks.calling import Forward
+from singlefilter.networks.places import INPUT, CutPoint, Place
+
+RECIPE = profiles.Heads(epochs=20, factor=0.776, kinds=("flat",), shift=0, flip=False)
+KEPT_GIB = 2.0  # of features that are kept, so that the trunk is run once
+
+
+@dataclass(frozen=True)
+class Head:
+    """A linear head: weight, float32 `[out_label, filters, positions]`; bias, float32 `[out_label]`, or None."""
+
+    weight: torch.Tensor
+    bias: torch.Tensor | None = None
+
+
+def points_of(cuts: Sequence[CutPoint], whole: bool) -> tuple[heads_.HeadPoint, ...]:
+    """A flat head on each cut; on the map as it is, however large, where `whole`."""
+    return tuple(heads_.HeadPoint(cut, "flat", cut.size if whole else heads_.flat_size(cut)) for cut in cuts)
+
+
+def given(heads: Any, model: nn.Module, cuts: Sequence[CutPoint]) -> dict[str, Head]:
+    """Heads by the cut's place: `"own"`, the network's own linear layer behind each cut, or linear layers by place.
+
+    Raises `HeadError` for a cut without a head, or with one that is not linear or does not fit the cut's map.
+    """
+    found = {}
+    for cut in cuts:
+        if isinstance(heads, str):
+            layer = _own(model, cut)
+        elif isinstance(heads, Mapping) and cut.module in heads:
+            layer = heads[cut.module]
+        else:
+            raise HeadError(f"{cut.module}: no head is given for this cut; heads has {_listed(heads)}")
+        found[cut.module] = _shaped(layer, cut)
+    return found
+
+
+def _own(model: nn.Module, cut: CutPoint) -> nn.Module:
+    """The linear layer whose input a cut is: written `fc:input`."""
+    place = Place.of(cut.module)
+    layer = model.get_submodule(place.module)
+    if place.part == INPUT and isinstance(layer, nn.Linear):
+        return layer
+    linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    hint = f"such as {linear[-1]}:input" if linear else "of which this network has none"
+    raise HeadError(
+        f"{cut.module}: what follows this cut is not known to be linear in its map; heads='own' takes cuts at the "
+        f"input of a linear layer, {hint}, or give heads='train'"
+    )
+
+
+def _shaped(layer: Any, cut: CutPoint) -> Head:
+    weight, bias = layer, None
+    if isinstance(layer, nn.Module):
+        if not isinstance(layer, nn.Linear):
+            raise HeadError(f"{cut.module}: a head is a linear layer, this is a {type(layer).__name__}")
+        weight, bias = layer.weight, layer.bias
+    if isinstance(layer, Head):
+        weight, bias = layer.weight, layer.bias
+    weight = torch.as_tensor(weight).detach().float().cpu()
+    inputs = cut.filters * cut.positions
+    if weight.ndim == 2 and weight.shape[1] == inputs:
+        weight = weight.unflatten(1, (cut.filters, cut.positions))
+    if tuple(weight.shape[1:]) != (cut.filters, cut.positions):
+        raise HeadError(
+            f"{cut.module}: a head of this cut has weights [labels, {inputs}] or [labels, {cut.filters}, "
+            f"{cut.positions}] (filters, positions), this one has {list(weight.shape)}"
+        )
+    return Head(weight, None if bias is None else bias.detach().float().cpu())
+
+
+def trained(
+    model: nn.Module,
+    points: Sequence[heads_.HeadPoint],
+    train: Source,
+    labels: int | None,
+    recipe: profiles.Heads,
+    *,
+    seed: int,
+    few: Any,
+    forward: Forward | None,
+    checkpoint,
+) -> tuple[dict[str, Head], int]:
+    """Heads trained on what the frozen trunk gives (`method.heads`), by the cut's place, and the number of labels.
+
+    Features of one pass are kept where they take no more than `KEPT_GIB`, else the trunk is run in every epoch.
+    Raises `InputError` for labels that are none, `Diverged`.
+    """
+    on = images_of(few).device
+    with heads_.frozen_trunk(model, points, few, forward) as features:
+
+        def walk() -> Iterator[tuple[list[torch.Tensor], torch.Tensor]]:
+            for inputs, truth in train.walk():
+                yield [feature.float() for feature in features(inputs)], truth
+
+        images, kept = _look(walk(), points)
+        if labels is None:
+            labels = images.labels
+        check_labels(images.lowest, images.labels, labels)
+
+        def batches(epoch: int) -> Iterator[tuple[list[torch.Tensor], torch.Tensor]]:
+            if kept is None:
+                yield from walk()
+                return
+            generator = torch.Generator().manual_seed(heads_.data.mix(seed, epoch))
+            order = torch.randperm(len(kept[1]), generator=generator).to(on)
+            for chosen in order.split(recipe.batch):
+                yield [feature[chosen] for feature in kept[0]], kept[1][chosen]
+
+        weights, _ = heads_.fit_features(
+            batches, images.count, points, labels, recipe, on=on, seed=seed, checkpoint=checkpoint
+        )
+    return {point.cut.module: Head(weights[point.name]) for point in points}, labels
+
+
+@dataclass(frozen=True)
+class _Seen:
+    count: int
+    lowest: int
+    labels: int
+
+
+def _look(batches: Iterator, points: Sequence[heads_.HeadPoint]) -> tuple[_Seen, tuple | None]:
+    """A first pass: how many images and labels there are, and the features where there is room for them."""
+    room = KEPT_GIB * 2**30
+    features, truths, count, lowest, highest = [], [], 0, 0, -1
+    per_image = 4 * sum(point.fan_in for point in points)
+    for batch, truth in batches:
+        count += len(truth)
+        lowest, highest = min(lowest, int(truth.min())), max(highest, int(truth.max()))
+        if features is not None and count * per_image <= room:
+            features.append([feature.clone() for feature in batch])
+            truths.append(truth)
+        else:
+            features = None
+    if not count:
+        raise InputError("there are no images to train heads on")
+    kept = None
+    if features is not None:
+        kept = [torch.cat(parts) for parts in zip(*features, strict=True)], torch.cat(truths)
+    return _Seen(count, lowest, highest + 1), kept
+
+
+def check_labels(lowest: int, seen: int, labels: int) -> None:
+    """Raise `InputError` for labels below 0 or above those that are named."""
+    if lowest < 0:
+        raise InputError(f"labels count from 0, {lowest} is among them; leave those images out or number labels anew")
+    if seen > labels:
+        raise InputError(f"there are {labels} labels, and a label {seen - 1}; labels count from 0, name every one")
+
+
+def _listed(heads: Any) -> str:
+    return ", ".join(map(str, heads)) if isinstance(heads, Mapping) else repr(heads)

@@ -1,0 +1,219 @@
+"""One call from a network and images to clusters, noise and SNR of every cut."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from singlefilter import profiles
+from singlefilter import progress as progress_
+from singlefilter.analysis import heads as heads_
+from singlefilter.analysis.choosing import automatic, possible
+from singlefilter.analysis.result import Measured, Result
+from singlefilter.analysis.sources import Reading, Source, source
+from singlefilter.errors import CutError, HeadError, InputError
+from singlefilter.method import fields
+from singlefilter.method.clusters import THRESHOLD
+from singlefilter.method.heads import FEW
+from singlefilter.networks.batches import images_of, mapped, taken
+from singlefilter.networks.calling import Forward
+from singlefilter.networks.cuts import found
+from singlefilter.networks.places import CutPoint
+
+MOST = 500  # images at a time
+MAPS_MIB = 100  # what a batch's maps at the cuts may take
+
+
+def analyze(
+    model: nn.Module,
+    train: Any,
+    test: Any = None,
+    *,
+    at: str | Sequence[str] = "auto",
+    progress: bool = True,
+    heads: Any = "train",
+    recipe: profiles.Heads = heads_.RECIPE,
+    preprocess: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    forward: Forward | None = None,
+    layout: str = "auto",
+    labels: Sequence[str] | int | None = None,
+    threshold: float = THRESHOLD,
+    batch: int | None = None,
+    image_size: int | None = None,
+    device: str | torch.device | None = None,
+    seed: int = 1,
+    checkpoint: str | Path | None = None,
+) -> Result:
+    """What single filters of a network recognise, at every cut; the network is left as it was found.
+
+    Heads are trained on `train`, class means and so field matrices come from it too; accuracy and d' come from `test`
+    (None: from `train`, and the result says so).  Source: sections 2 to 6 and 10.
+
+    - train, test: a `DataLoader`, a `Dataset`, `(images, labels)` of tensors or arrays, a `data.Split`, or a folder
+      with a folder of images for each label.
+    - at: "auto" (see `cuts`), or places: a module's name, `relu#2`, `fc:input`, `inner:1`, `attn:head`.
+    - heads: "train" by `recipe`; "own", the network's own linear layer behind each cut, bias included; or linear
+      layers (or weights `[labels, filters, positions]`) by the place of the cut.
+    - preprocess: from a batch of images to what the network is given; None: real numbers as they are, uint8 by
+      2x - 1.  forward: `forward(model, batch)`; None: `model(images)`.
+    - layout: of every map, where that cannot be told ("NCHW", "NHWC", "NTC", "NCT", "NC").
+    - labels: their names, or how many; threshold: of the clip; batch: images at a time (None: by the size of maps);
+      device: None for the network's own; checkpoint: a file that training of heads goes on from.
+
+    Raises `CutError`, `HeadError`, `InputError`, `ForwardError`, `fields.NotFinite`, `training.Diverged`.
+
+    Example: `analyze(torchvision.models.resnet18(), (images, labels), at=["layer3", "layer4"]).layers`.
+    """
+    model, prefix = _unwrapped(model)
+    with torch.random.fork_rng(), contextlib.nullcontext() if progress else progress_.silent():
+        on = torch.device(device) if device else _device(model)
+        how = Reading(on, batch or 32, preprocess, image_size, whole_batches=forward is not None)
+        images = source(train, how)
+        few = _few(images)
+        cuts = _cuts(model, at, few, forward, layout, prefix)
+        how = Reading(on, batch or _batch(cuts, few), preprocess, image_size, whole_batches=forward is not None)
+        images, tested = source(train, how), None if test is None else source(test, how)
+        names = _names(labels, images, tested)
+        points = heads_.points_of(cuts, whole=heads != "train")
+        if isinstance(heads, str) and heads == "train":
+            of_cuts, count = heads_.trained(
+                model, points, images, len(names) if names else None, recipe,
+                seed=seed, few=few, forward=forward, checkpoint=None if checkpoint is None else Path(checkpoint),
+            )  # fmt: skip
+        elif isinstance(heads, str) and heads != "own":
+            raise HeadError(f"heads: {heads!r} is none of 'train', 'own', or linear layers by the place of their cut")
+        else:
+            of_cuts = heads_.given(heads, model, cuts)
+            count = len(next(iter(of_cuts.values())).weight)
+        if names is not None and len(names) != count:
+            raise InputError(f"{len(names)} labels are named, the heads have {count}")
+        names = names or tuple(map(str, range(count)))
+        measured = _measured(model, points, of_cuts, names, images, tested, few, forward)
+        tested_on = "train" if test is None else "test"
+        notes = {"pixels": images.note, "tested": tested_on, "network": type(model).__name__}
+        return Result(tuple(cuts), of_cuts, measured, names, threshold, seed, notes, model)
+
+
+def _measured(
+    model: nn.Module,
+    points: Sequence,
+    of_cuts: dict[str, heads_.Head],
+    names: tuple[str, ...],
+    train: Source,
+    test: Source | None,
+    few: Any,
+    forward: Forward | None,
+) -> dict[str, Measured]:
+    """Class means from the training images, answers and d' from the test images, in one pass over each."""
+    on = images_of(few).device
+    weights = {point.name: of_cuts[point.cut.module].weight for point in points}
+    biases = {
+        point.name: of_cuts[point.cut.module].bias for point in points if of_cuts[point.cut.module].bias is not None
+    }
+    sums = fields.Sums(points, weights, len(names), on, biases)
+    with torch.no_grad(), fields.maps_of(model, points, few, forward) as maps:
+        answers = _walk(train, sums, maps, names, "measuring")
+        missing = (sums.images == 0).nonzero()[:, 0].tolist()
+        if missing:
+            raise InputError(
+                f"label {names[missing[0]]!r} (number {missing[0]}) has no image; labels count from 0 without gaps"
+            )
+        means = sums.class_means()
+        if test is not None:
+            again = fields.Sums(points, weights, len(names), on, biases)
+            answers = _walk(test, again, maps, names, "testing")
+    return {
+        point.cut.module: Measured(
+            means[point.name], answers[0][number], answers[1][number], point.size, int(sums.images.sum())
+        )
+        for number, point in enumerate(points)
+    }
+
+
+def _walk(
+    images: Source, sums: fields.Sums, maps: Callable, names: tuple[str, ...], title: str
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """One pass: whether each head is right, bool `[heads, images]`, and d', float32 `[heads, images]`."""
+    correct, dprime = [], []
+    batches = images.walk()
+    if images.steps is not None:
+        batches = progress_.bar(batches, title, "step", total=images.steps)
+    for inputs, truth in batches:
+        heads_.check_labels(int(truth.min()), int(truth.max()) + 1, len(names))
+        right, snr = sums.add(maps(inputs), truth)
+        correct.append(right.cpu())
+        dprime.append(snr.cpu())
+    if not correct:
+        raise InputError(f"{title}: there are no images")
+    return torch.cat(correct, 1), torch.cat(dprime, 1)
+
+
+def _unwrapped(model: nn.Module) -> tuple[nn.Module, str]:
+    """The network inside torch's wrappers for several devices, and what its names begin with there."""
+    if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        return model.module, "module."
+    if not isinstance(model, nn.Module):
+        raise InputError(f"a network is a torch.nn.Module, this is a {type(model).__name__}")
+    return model, ""
+
+
+def _device(model: nn.Module) -> torch.device:
+    tensors = (*model.parameters(), *model.buffers())
+    return next((tensor.device for tensor in tensors), torch.device("cpu"))
+
+
+def _few(images: Source) -> Any:
+    """A few images, two at least, as the network is given them."""
+    inputs, _ = images.first()
+    few = taken(inputs, slice(FEW))
+    if len(images_of(few)) > 1:
+        return few
+    return mapped(few, lambda tensor: torch.cat([tensor, tensor]))  # one image does not tell which axis is theirs
+
+
+def _cuts(
+    model: nn.Module, at: str | Sequence[str], few: Any, forward: Forward | None, layout: str, prefix: str
+) -> tuple[CutPoint, ...]:
+    if at == "auto":
+        places = automatic(model, possible(model, few, forward))
+        if not places:
+            raise CutError("no module of this network gives a map whose axes can be told; name places to cut at")
+    else:
+        places = [at] if isinstance(at, str) else list(at)
+        known = dict(model.named_modules())
+        places = [
+            place.removeprefix(prefix) if place.partition(":")[0].partition("#")[0] not in known else place
+            for place in places
+        ]
+    if not places:
+        raise CutError("at: no place to cut at is named")
+    return found(model, places, few, forward=forward, layout=layout)
+
+
+def _batch(cuts: Sequence[CutPoint], few: Any) -> int:
+    """Images at a time: as many as their maps and pixels leave within a bound of memory."""
+    bytes_ = 4 * (sum(cut.filters * cut.positions for cut in cuts) + 16 * images_of(few)[0].numel())
+    return max(1, min(MOST, MAPS_MIB * 2**20 // bytes_))
+
+
+def _names(labels: Sequence[str] | int | None, train: Source, test: Source | None) -> tuple[str, ...] | None:
+    if isinstance(labels, int):
+        return tuple(map(str, range(labels)))
+    if labels is not None:
+        return tuple(map(str, labels))
+    if test is not None and test.names and train.names and test.names != train.names:
+        raise InputError(
+            "training and test images have labels of different names; the first that differ: "
+            + _first(train.names, test.names)
+        )
+    return train.names or (test.names if test is not None else None)
+
+
+def _first(one: tuple[str, ...], other: tuple[str, ...]) -> str:
+    pairs = [(a, b) for a, b in zip(one, other, strict=False) if a != b] or [(f"{len(one)} names", f"{len(other)}")]
+    return " and ".join(pairs[0])
