@@ -54,7 +54,7 @@ afcc:
 
 
 CACHED = (  # what the library remembers within one process
-    *(stages.splits, stages._configs, stages._data_folder),
+    *(stages.splits, stages.configs, stages._data_folder),
     *(tables.counts, growth.networks_by_labels, growth.restricted_by_labels),
     *(filters.clusters_at, designs._multiply_adds, study._ensure, study.observed),
 )

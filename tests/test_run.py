@@ -176,7 +176,7 @@ def test_paused_by_minutes_and_resumed_to_the_same_network(tiny, tiny_home, home
     profile = str(tiny_home / "tiny.yaml")
     times = iter([0.0, 1e9])  # the deadline has passed when the second epoch wants to begin
     clock = types.SimpleNamespace(monotonic=lambda: next(times), perf_counter=time.perf_counter)
-    stages._configs.cache_clear()
+    stages.configs.cache_clear()
     with monkeypatch.context() as patch:
         patch.setattr(training, "time", clock)
         status, out, _ = command("run", "--profile", profile, "--minutes", "1000")

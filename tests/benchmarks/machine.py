@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from singlefilter import afcc, data, networks, profiles
 from singlefilter.networks import training
-from singlefilter.pipeline import stages, sweeps
+from singlefilter.pipeline import stages, sweeps, variations
 
 STEPS = 5
 EPOCHS = 3
@@ -65,7 +65,9 @@ def sweep(sizes: Sizes) -> list[dict]:
         "heads": {"epochs": 2, "flip": False},
     }  # fmt: skip
     seeds = list(range(1, sizes.sweep_items + 1))
-    runs = [stages.Run(one) for one in sweeps.variations(profiles.from_mapping(content, "sweep"), {"seed": seeds})]
+    runs = [
+        stages.Run(one) for one in variations.variations(profiles.from_mapping(content, "sweep"), {"seed": seeds})
+    ]
 
     def weights() -> torch.Tensor:
         folder = stages.folders(runs[-1])["train"]
@@ -157,7 +159,7 @@ def _new_project() -> Iterator[None]:
     before = os.environ.get("SINGLEFILTER_HOME")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["SINGLEFILTER_HOME"] = folder
-        stages._configs.cache_clear()
+        stages.configs.cache_clear()
         stages.splits.cache_clear()
         try:
             yield
@@ -165,5 +167,5 @@ def _new_project() -> Iterator[None]:
             del os.environ["SINGLEFILTER_HOME"]
             if before is not None:
                 os.environ["SINGLEFILTER_HOME"] = before
-            stages._configs.cache_clear()
+            stages.configs.cache_clear()
             stages.splits.cache_clear()

@@ -392,7 +392,7 @@ def test_moved_data_repeat_no_training(home, tmp_path):
     assert set(before) == {"train", "heads", "measure-train", "measure-test"}
     assert before == after
     write_image(tmp_path / "there" / "imagenet" / "train" / "ant" / "0.png", np.zeros((32, 32, 3), np.uint8))
-    stages._configs.cache_clear()
+    stages.configs.cache_clear()
     stages._data_folder.cache_clear()
     changed = stages.folders(stages.Run(profile, tmp_path / "there"))
     assert not set(before.values()) & set(changed.values())

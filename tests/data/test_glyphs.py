@@ -14,6 +14,8 @@ from matplotlib.ft2font import FT2Font, LoadFlags
 from matplotlib.path import Path as Outline
 
 from singlefilter.data import glyphs
+from singlefilter.data.glyphs import alphabet, outlines
+from singlefilter.data.glyphs import images as images_
 
 # These hold for the font files in matplotlib and for this version of the library, on any machine. If they
 # fail with unchanged code, a font file has changed: compare the sha256 of the files that `glyphs.fonts` lists
@@ -42,7 +44,7 @@ def coverage(every_character):
     for path in glyphs.fonts("train") + glyphs.fonts("test"):
         drawable = FT2Font(str(path)).get_charmap()
         here = tuple(character for character in every_character if ord(character) in drawable)
-        filled[path] = dict(zip(here, glyphs._fill(here, (path,))[:, 0], strict=True))
+        filled[path] = dict(zip(here, outlines.fill(here, (path,))[:, 0], strict=True))
     return filled
 
 
@@ -130,7 +132,7 @@ def test_likeness_against_a_loop():
             one = any(100 * x < y for x, y in zip(apart, larger, strict=True))
             expected[i, j] = one or 10 * sum(apart) < sum(larger)
     assert expected[0, 2] and expected[1, 4] and not expected.all()
-    np.testing.assert_array_equal(glyphs._alike(new, old), expected)
+    np.testing.assert_array_equal(alphabet.alike(new, old), expected)
 
 
 @pytest.mark.parametrize("count", [2, 1001, 0, -3, 10.0, "10", None, True, np.nan])
@@ -188,7 +190,7 @@ def test_filling_against_matplotlib(character):
     vertices, codes = face.get_path()
     vertices = vertices * 64  # in font units: large, so that matplotlib cuts the curves finely
     box = Outline(vertices, codes).get_extents()
-    pixels_per_unit = glyphs._EM / face.units_per_EM
+    pixels_per_unit = outlines.EM / face.units_per_EM
     place = (np.arange(48 * 4) + 0.5) / 4 - 24
     x, y = np.meshgrid(place / pixels_per_unit, -place / pixels_per_unit)
     points = np.stack([x.ravel() + (box.x0 + box.x1) / 2, y.ravel() + (box.y0 + box.y1) / 2], axis=1)
@@ -196,7 +198,7 @@ def test_filling_against_matplotlib(character):
     contours = zip(np.split(vertices, first), np.split(codes, first), strict=True)
     inside = sum(Outline(*contour).contains_points(points).astype(int) for contour in contours) % 2
     inside = inside.reshape(48, 4, 48, 4).sum(axis=(1, 3)) * 8
-    ours = glyphs._fill((character,), (path,))[0, 0].astype(int)
+    ours = outlines.fill((character,), (path,))[0, 0].astype(int)
     assert inside.sum() > 5_000
     # points close to an edge may differ; one point is 8 of 128
     assert np.abs(ours - inside).max() <= 32 and np.abs(ours - inside).sum() < 0.01 * inside.sum()
@@ -209,7 +211,7 @@ def test_sampling_against_a_loop():
     cell = np.array([2, 0])
     matrix = np.array([[[6000, 5000], [900, -1500]], [[-900, 1200], [6100, 7000]]])
     shift = np.array([[20, -64], [-31, 50]])
-    sampled = glyphs._sample(glyphs._packed(cells), cell, matrix, shift)
+    sampled = images_.sample(images_.packed(cells), cell, matrix, shift)
     for image in range(2):
         for row in range(32):
             for column in range(32):
@@ -227,12 +229,12 @@ def test_sampling_against_a_loop():
 @pytest.fixture(scope="module")
 def with_and_without():
     """Luminance [images, 32, 32] of the same images with and without their character."""
-    words = np.random.PCG64(3).random_raw(600 * glyphs._WORDS).reshape(600, glyphs._WORDS)
+    words = np.random.PCG64(3).random_raw(600 * images_.WORDS).reshape(600, images_.WORDS)
     paths = glyphs.fonts("train")
-    neighbours = glyphs._packed(glyphs._fill(tuple("AE"), paths))
-    glyph = glyphs._packed(glyphs._fill(("R",), paths))
+    neighbours = images_.packed(outlines.fill(tuple("AE"), paths))
+    glyph = images_.packed(outlines.fill(("R",), paths))
     weights = np.array([0.299, 0.587, 0.114])[:, None, None]
-    return [(glyphs._compose(words, cells, neighbours) * weights).sum(axis=1) for cells in (glyph, 0 * glyph)]
+    return [(images_.compose(words, cells, neighbours) * weights).sum(axis=1) for cells in (glyph, 0 * glyph)]
 
 
 def test_the_character_stands_out_in_every_image(with_and_without):
@@ -265,7 +267,7 @@ def test_shapes_types_and_balance():
 
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_images_are_pinned(split):
-    assert sha256(glyphs.render(12, 5, split, seed=1)[0]) == IMAGES_SHA256[split]
+    assert sha256(glyphs.render(12, 5, split, seed=1)[0]) == IMAGES_SHA256[split]  # else a new `glyphs.EDITION`, too
 
 
 def test_another_process_draws_the_same_images():

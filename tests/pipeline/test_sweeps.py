@@ -18,7 +18,7 @@ from tests.conftest import forget_caches
 from singlefilter import profiles, progress, store
 from singlefilter.figures.registry import networks
 from singlefilter.networks import training
-from singlefilter.pipeline import pools, stages, sweeps
+from singlefilter.pipeline import pools, stages, sweeps, variations, workers
 from singlefilter.pipeline.tasks import Task
 from singlefilter.run import main
 from singlefilter.studies.growth import series
@@ -58,7 +58,7 @@ def profile(home):
 
 
 def test_variations_are_all_combinations_by_name(profile):
-    made = sweeps.variations(profile, {"network.width": [2, 4], "seed": [1, 2]})
+    made = variations.variations(profile, {"network.width": [2, 4], "seed": [1, 2]})
     assert [one.name for one in made] == [f"tiny-width{width}-seed{seed}" for width in (2, 4) for seed in (1, 2)]
     assert [(one.network.width, one.seed) for one in made] == [(2, 1), (2, 2), (4, 1), (4, 2)]
     assert {dataclasses.replace(one, name="", seed=1, network=profile.network) for one in made} == {
@@ -77,16 +77,16 @@ def test_variations_are_all_combinations_by_name(profile):
 )
 def test_unfit_variations(profile, values, message):
     with pytest.raises(profiles.ProfileError, match=message):
-        sweeps.variations(profile, values)
+        variations.variations(profile, values)
 
 
 def test_in_parallel_as_one_after_the_other(profile, home, tmp_path, monkeypatch):
-    runs = [stages.Run(one) for one in sweeps.variations(profile, {"seed": [1, 2, 3]})]
+    runs = [stages.Run(one) for one in variations.variations(profile, {"seed": [1, 2, 3]})]
     sweeps.complete(runs, jobs=2)
     together = [{name: path.name for name, path in stages.folders(run).items()} for run in runs]
     files = [store.manifest(folder)["files"] for run in runs for folder in stages.folders(run).values()]
     monkeypatch.setenv("SINGLEFILTER_HOME", str(tmp_path / "other"))
-    stages._configs.cache_clear()
+    stages.configs.cache_clear()
     stages.splits.cache_clear()
     for run in runs:
         stages.complete(run)
@@ -97,7 +97,7 @@ def test_in_parallel_as_one_after_the_other(profile, home, tmp_path, monkeypatch
 
 
 def test_done_items_are_not_done_again(profile, monkeypatch):
-    runs = [stages.Run(one) for one in sweeps.variations(profile, {"seed": [1, 2]})]
+    runs = [stages.Run(one) for one in variations.variations(profile, {"seed": [1, 2]})]
     sweeps.complete(runs, jobs=1)
 
     def again(*_, **__):
@@ -152,7 +152,7 @@ def weights(runs):
 
 
 def test_an_interrupted_sweep_repeats_one_item_at_most(profile, monkeypatch):
-    runs = [stages.Run(one) for one in sweeps.variations(profile, {"seed": [1, 2, 3, 4]})]
+    runs = [stages.Run(one) for one in variations.variations(profile, {"seed": [1, 2, 3, 4]})]
     fit, begun = training.fit, []
 
     def counting(*arguments, **options):
@@ -176,7 +176,7 @@ def test_an_interrupted_sweep_repeats_one_item_at_most(profile, monkeypatch):
 
 
 def test_what_is_done_starts_no_process(profile, monkeypatch):
-    runs = [stages.Run(one) for one in sweeps.variations(profile, {"seed": [1, 2]})]
+    runs = [stages.Run(one) for one in variations.variations(profile, {"seed": [1, 2]})]
     sweeps.complete(runs, jobs=1, upto="train")
 
     def parallel(*_, **__):
@@ -191,21 +191,21 @@ def test_what_is_done_starts_no_process(profile, monkeypatch):
 
 
 def test_an_item_that_kills_its_process_is_named_in_the_end(profile, tmp_path, caplog):
-    runs = dict(enumerate(map(stages.Run, sweeps.variations(profile, {"seed": [1, 2, 3]}))))
-    place, pools_made = sweeps._Place({}, str(tmp_path), 1, sweeps._clock()), []
+    runs = dict(enumerate(map(stages.Run, variations.variations(profile, {"seed": [1, 2, 3]}))))
+    place, pools_made = workers.Place({}, str(tmp_path), 1, workers.clock()), []
 
     def parallel(work):
         """A pool in which item 1 kills its process, and with it the pool, when item 0 is under way, too."""
         numbers = [arguments[0] for _, arguments, _ in work]
         pools_made.append(numbers)
         for number in numbers:
-            tries = sweeps._tries(place, number)
+            tries = workers.tries_of(place, number)
             if number == 1 and tries < sweeps.TRIES:
                 for under_way in {0, 1} & set(numbers):
-                    sweeps._ledger(place, under_way).write_text(str(sweeps._tries(place, under_way) + 1))
+                    workers.ledger_of(place, under_way).write_text(str(workers.tries_of(place, under_way) + 1))
                 raise BrokenExecutor
             if number or len(numbers) == 1:
-                yield sweeps._item(number, runs[number], "data", place)
+                yield workers.item(number, runs[number], "data", place)
 
     outcomes = {outcome.number: outcome.failure for outcome in sweeps._outcomes(runs, "data", place, parallel)}
     assert pools_made == [[0, 1, 2], [2], [0], [1], [1], [1]]
@@ -219,7 +219,7 @@ def test_processes_that_die_before_any_item_end_the_sweep(profile, tmp_path):
         raise BrokenExecutor("out of memory")
         yield
 
-    place = sweeps._Place({}, str(tmp_path), 1, sweeps._clock())
+    place = workers.Place({}, str(tmp_path), 1, workers.clock())
     outcomes = list(sweeps._outcomes({4: stages.Run(profile)}, "measure", place, parallel))
     assert [(outcome.number, outcome.failure) for outcome in outcomes] == [
         (4, "tiny: processes die before it: out of memory")
@@ -227,7 +227,7 @@ def test_processes_that_die_before_any_item_end_the_sweep(profile, tmp_path):
 
 
 def test_the_most_work_comes_first_and_time_left_goes_by_it(profile, capsys, monkeypatch):
-    small, large = sweeps.variations(profile, {"network.width": [4, 32]})
+    small, large = variations.variations(profile, {"network.width": [4, 32]})
     assert sweeps._cost(large) > 2 * sweeps._cost(small)
     more = dataclasses.replace(small, data=dataclasses.replace(small.data, train_per_label=20))
     assert sweeps._cost(more) == 2 * sweeps._cost(small)
@@ -235,7 +235,7 @@ def test_the_most_work_comes_first_and_time_left_goes_by_it(profile, capsys, mon
     monkeypatch.setattr(sweeps, "time", types.SimpleNamespace(perf_counter=lambda: next(clock)))
     monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0)
     monkeypatch.setenv(progress.UNWATCHED, "yes")
-    outcomes = (sweeps._Outcome(number) for number in range(3))
+    outcomes = (workers.Outcome(number) for number in range(3))
     assert len(list(sweeps._watched(outcomes, {0: 10.0, 1: 1.0, 2: 4.0}, items=5))) == 3
     assert capsys.readouterr().out.splitlines() == [
         "sweep: 2 of 5 items",
@@ -329,13 +329,13 @@ def test_when_it_pauses_makes_no_other_item(tiny):
 
 def test_a_deadline_is_the_same_moment_where_clocks_begin_elsewhere(profile, tmp_path, monkeypatch):
     """Set at 50 by a clock that the wall clock, 1,000 ahead, shows as 1,050; another machine was just started."""
-    place, deadlines = sweeps._Place({}, str(tmp_path), 1, clock=1000.0), []
+    place, deadlines = workers.Place({}, str(tmp_path), 1, clock=1000.0), []
     monkeypatch.setattr(stages, "complete", lambda run, _: deadlines.append(run.deadline))
     item, outcomes = stages.Run(profile, deadline=50.0), []
     for wall, monotonic in ((1040.0, 7.0), (1051.0, 18.0)):
         here = types.SimpleNamespace(time=lambda wall=wall: wall, monotonic=lambda monotonic=monotonic: monotonic)
         monkeypatch.setattr(sweeps, "time", here)
-        outcomes.append(sweeps._item(0, item, "train", place))
+        outcomes.append(workers.item(0, item, "train", place))
     assert deadlines == [17.0]
     assert [(outcome.paused, outcome.failure) for outcome in outcomes] == [(False, None), (True, None)]
 
@@ -380,7 +380,7 @@ def test_a_process_that_dies_costs_nothing_here_or_on_a_cluster(profile, home, t
     broken = dataclasses.replace(
         profile, name="broken", training=dataclasses.replace(profile.training, learning_rate=1e30)
     )
-    runs = [stages.Run(one) for one in sweeps.variations(profile, {"seed": [1, 2]})]
+    runs = [stages.Run(one) for one in variations.variations(profile, {"seed": [1, 2]})]
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
     for wait in ("SECONDS_TO_CONNECT", "SECONDS_FOR_WORKERS"):
         monkeypatch.setattr(pools, wait, 120)  # this machine may be busy
@@ -394,7 +394,7 @@ def test_a_process_that_dies_costs_nothing_here_or_on_a_cluster(profile, home, t
             cluster.close(timeout=120)
     on_a_cluster = weights(runs)
     monkeypatch.setenv("SINGLEFILTER_HOME", str(tmp_path / "other"))
-    stages._configs.cache_clear()
+    stages.configs.cache_clear()
     done = sweeps.complete([deadly(runs[0].profile, tmp_path / "here", 1), runs[1]], jobs=2)
     assert weights(runs) == on_a_cluster
     assert (done.items, done.found) == (2, 0)
@@ -453,8 +453,8 @@ def test_without_dask_it_is_said_how_to_install_it(profile, monkeypatch, capsys)
 
 
 def test_a_worker_that_does_not_see_the_store(profile, tmp_path):
-    place = sweeps._Place({}, str(tmp_path / "elsewhere"), 1, sweeps._clock())
+    place = workers.Place({}, str(tmp_path / "elsewhere"), 1, workers.clock())
     assert (
         "workers need the project's folder under the same path"
-        in sweeps._item(0, stages.Run(profile), "data", place).failure
+        in workers.item(0, stages.Run(profile), "data", place).failure
     )

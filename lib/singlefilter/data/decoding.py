@@ -47,7 +47,7 @@ def stage(config: profiles.Data, seed: int, data_dir: str | Path | None = None) 
     seed = seed if config.seed is None else config.seed
     config = dataclasses.replace(config, seed=None)  # in the key below it counts where it matters
     if config.name == "glyphs":
-        key = {"data": config, "seed": seed, "glyphs": store.file_checksum(Path(glyphs.__file__))}
+        key = {"data": config, "seed": seed, "glyphs": glyphs.EDITION}
         return store.stage("data", key, lambda work: _draw_glyphs(config, seed, work))
     root = find(config.name, data_dir) or download(config.name, data_dir)
     files = {split: list_images(split_folder(root, split), config, split) for split in profiles.SPLITS}

@@ -9,9 +9,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -140,29 +139,6 @@ def measurement(run: Run, split: str = "train") -> fields.Measurement:
     return fields.Measurement(**parts)
 
 
-def restricted_accuracy(run: Run, subsets: Mapping[tuple[int, int], Sequence[int]]) -> dict[tuple[int, int], float]:
-    """Test accuracy of the last layer's flat head on the images of some labels, its answers restricted to these.
-
-    subsets: labels by their number and the draw they come from.  Source: section 7.
-    """
-    config = _configs(run)["heads"] | {"subsets": {str(key): list(labels) for key, labels in subsets.items()}}
-
-    def build(work: Path) -> None:
-        point = flat_points(run)[-1]
-        split = splits(run)["test"]
-        logits = heads_.logits(network(run)[0], point, heads(run)[0][point.name], split)
-        accuracies = {}
-        for name, labels in config["subsets"].items():
-            chosen = torch.tensor(labels, device=logits.device)
-            asked = torch.isin(split.labels, chosen)
-            answers = chosen[logits[asked][:, chosen].argmax(1)]
-            accuracies[name] = (answers == split.labels[asked]).double().mean().item()
-        store.write_json(work / "accuracy.json", accuracies)
-
-    stored = json.loads((store.stage("restricted", config, build) / "accuracy.json").read_text())
-    return {key: stored[str(key)] for key in subsets}
-
-
 def complete(run: Run, upto: str = "measure") -> None:
     """Do every stage up to the named one (one of `NAMES`), in order."""
     if upto not in NAMES:
@@ -173,7 +149,7 @@ def complete(run: Run, upto: str = "measure") -> None:
 
 def folders(run: Run) -> dict[str, Path]:
     """Where the store keeps each stage of a profile, whether it is there yet or not; prepares the data."""
-    return {name: store.stage_folder(name.split("-")[0], config) for name, config in _configs(run).items()}
+    return {name: store.stage_folder(name.split("-")[0], config) for name, config in configs(run).items()}
 
 
 def forget(run: Run) -> list[str]:
@@ -214,7 +190,7 @@ def _data_folder(config: profiles.Data, seed: int, data_dir: str | Path | None, 
 
 
 @functools.lru_cache(maxsize=8)
-def _configs(run: Run) -> dict[str, dict]:
+def configs(run: Run) -> dict[str, dict]:
     """What each stage depends on.  Images count by their content, so moving a data folder repeats no training."""
     profile = run.profile
     images = _checksums(data_folder(run))
@@ -260,7 +236,7 @@ def _network_folder(run: Run) -> Path:
         tensors = {key: tensor.cpu().contiguous() for key, tensor in model.state_dict().items()}
         _finish(work, NETWORK, tensors, curves)
 
-    return _stage("train", _configs(run)["train"], build)
+    return _stage("train", configs(run)["train"], build)
 
 
 def _heads_folder(run: Run) -> Path:
@@ -274,7 +250,7 @@ def _heads_folder(run: Run) -> Path:
         )  # fmt: skip
         _finish(work, "heads.safetensors", weights, curves)
 
-    return _stage("heads", _configs(run)["heads"], build)
+    return _stage("heads", configs(run)["heads"], build)
 
 
 def _measure_folder(run: Run, split: str) -> Path:
@@ -286,7 +262,7 @@ def _measure_folder(run: Run, split: str) -> Path:
         tensors = {f"{part}/{name}": t for part in parts for name, t in getattr(measured, part).items()}
         _finish(work, "measurement.safetensors", tensors)
 
-    return _stage("measure", _configs(run)[f"measure-{split}"], build)
+    return _stage("measure", configs(run)[f"measure-{split}"], build)
 
 
 def _read_curves(folder: Path) -> pd.DataFrame:

@@ -8,33 +8,28 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import itertools
 import logging
 import os
 import tempfile
-import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import joblib
 import torch
 
-from singlefilter import data, profiles, progress, store
+from singlefilter import profiles, progress, store
 from singlefilter.networks import training
-from singlefilter.pipeline import pools, stages
+from singlefilter.pipeline import pools, stages, workers
 from singlefilter.pipeline.tasks import Task
 
 log = logging.getLogger(__name__)
 
 ON_A_GPU = 4  # small networks that share a GPU
-TRIES = 3  # an item that was under way this often when its process died is not begun again
 CIFAR = 100, 500  # labels and training images of each, where a profile takes all there are
-_one_item = threading.Lock()  # torch and the environment belong to the process, so a worker does one item at a time
 
 
 class Failed(RuntimeError):
@@ -63,54 +58,6 @@ class Done:
             f"{self.items} items done in {self.seconds / 60:.1f} minutes{found}; one after the other they would have "
             f"taken {self.alone / 60:.1f}"
         )
-
-
-@dataclass(frozen=True)
-class _Place:
-    """What an item has to know wherever it runs; `ledger` is a folder that says which items were begun, how often.
-
-    clock: seconds that the wall clock is ahead of `time.monotonic` where deadlines were set.  Monotonic clocks of two
-    machines have nothing in common, and time left, as it was when an item was handed over, would not count how long
-    it waits for its turn; wall clocks of a cluster agree to a second or so.
-    """
-
-    environment: dict[str, str]
-    ledger: str
-    threads: int | None  # None: those of the Dask worker
-    clock: float
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """What came of the item of this number: the folders of its stages, or what went wrong, in a line, or a pause."""
-
-    number: int
-    folders: frozenset[Path] = frozenset()
-    failure: str | None = None
-    paused: bool = False
-
-
-def variations(profile: profiles.Profile, values: Mapping[str, Sequence]) -> list[profiles.Profile]:
-    """A profile for every combination of values, by dotted keys: `{"network.width": [4, 8], "seed": [1, 2]}`.
-
-    Each is named after what it changes, such as `laptop-width4-seed1`.  Raises `ProfileError` for a key that is not
-    there, an empty list, or a value that does not fit.
-    """
-    for key, several in values.items():
-        if not several:
-            raise profiles.ProfileError(f"profile {profile.name}: no values given for {key}")
-    made = []
-    for chosen in itertools.product(*values.values()):
-        content = dataclasses.asdict(profile)
-        for key, value in zip(values, chosen, strict=True):
-            *groups, last = key.split(".")
-            inside = content
-            for group in groups:
-                inside = inside.setdefault(group, {})
-            inside[last] = value
-            content["name"] += f"-{last}{value}"
-        made.append(profiles.from_mapping(content, f"profile {profile.name}"))
-    return made
 
 
 def complete(
@@ -151,7 +98,9 @@ def complete(
         waiting = {n: run for n, run in enumerate(runs) if not (known[n] and known[n] <= kept)}
         costs = {n: run.cost if isinstance(run, Task) else _cost(run.profile) for n, run in waiting.items()}
         waiting = {n: waiting[n] for n in sorted(costs, key=costs.__getitem__, reverse=True)}
-        outcomes = _outcomes(waiting, upto, _Place(_environment(), ledger, threads, _clock()), parallel)
+        outcomes = _outcomes(
+            waiting, upto, workers.Place(workers.environment_here(), ledger, threads, workers.clock()), parallel
+        )
         ended = (outcome for outcome in outcomes if not outcome.paused)
         ended = list(_watched(ended, costs, len(runs))) if waiting else []
     paused = len(waiting) - len(ended)
@@ -194,21 +143,10 @@ def _folders_known(runs: Sequence[stages.Run | Task], upto: str) -> list[frozens
         seed = run.profile.data.seed
         seeds = (run.profile.seed if seed is None else seed), None
         try:
-            known.append(_folders(run, upto) if any((key, one) in there for one in seeds) else frozenset())
+            known.append(workers.folders(run, upto) if any((key, one) in there for one in seeds) else frozenset())
         except Exception:  # the item itself will say what is wrong
             known.append(frozenset())
     return known
-
-
-def _folders(run: stages.Run | Task, upto: str) -> frozenset[Path]:
-    """Folders of the stages that `complete` asks of a run, or of a task."""
-    if isinstance(run, Task):
-        return frozenset({run.folder()})
-    reached = stages.NAMES[: stages.NAMES.index(upto) + 1]
-    wanted = {"train", "heads"} | {f"measure-{split}" for split in run.profile.analysis.splits}
-    found = stages.folders(run).items()
-    stored = {path for name, path in found if name in wanted and name.split("-")[0] in reached}
-    return frozenset({stages.data_folder(run)} | stored)
 
 
 def _cost(profile: profiles.Profile) -> float:
@@ -221,30 +159,28 @@ def _cost(profile: profiles.Profile) -> float:
     return images * passes * layers * profile.data.image_size**2
 
 
-def _environment() -> dict[str, str]:
-    """Folders as this process sees them; and items have no progress bars."""
-    folders = {"SINGLEFILTER_HOME": store.project_root(), "SINGLEFILTER_DATA": data.data_folder()}
-    return {name: str(folder) for name, folder in folders.items()} | {progress.UNWATCHED: progress.SILENT}
-
-
 def _outcomes(
-    runs: Mapping[int, stages.Run | Task], upto: str, place: _Place, parallel: pools.Parallel
-) -> Iterator[_Outcome]:
+    runs: Mapping[int, stages.Run | Task], upto: str, place: workers.Place, parallel: pools.Parallel
+) -> Iterator[workers.Outcome]:
     """The outcome of every run as it ends; a pool that breaks is replaced until each has one."""
     groups, in_vain = deque([list(runs)] if runs else []), 0
     while groups:
         left = dict.fromkeys(groups.popleft())
         try:
-            for outcome in parallel([joblib.delayed(_item)(number, runs[number], upto, place) for number in left]):
+            for outcome in parallel(
+                [joblib.delayed(workers.item)(number, runs[number], upto, place) for number in left]
+            ):
                 del left[outcome.number]
                 yield outcome
         except BrokenExecutor as error:
-            begun = [number for number in left if _tries(place, number)]
+            begun = [number for number in left if workers.tries_of(place, number)]
             rest = [number for number in left if number not in begun]
             in_vain = 0 if begun else in_vain + 1
-            if in_vain == TRIES:
+            if in_vain == workers.TRIES:
                 for number in rest:
-                    yield _Outcome(number, failure=f"{runs[number].profile.name}: processes die before it: {error}")
+                    yield workers.Outcome(
+                        number, failure=f"{runs[number].profile.name}: processes die before it: {error}"
+                    )
                 continue
             names = ", ".join(runs[number].profile.name for number in begun)
             log.warning("a process of the sweep died, what was under way is run again later: %s", names or "nothing")
@@ -253,7 +189,9 @@ def _outcomes(
                 groups.appendleft(rest)
 
 
-def _watched(outcomes: Iterator[_Outcome], costs: Mapping[int, float], items: int) -> Iterator[_Outcome]:
+def _watched(
+    outcomes: Iterator[workers.Outcome], costs: Mapping[int, float], items: int
+) -> Iterator[workers.Outcome]:
     """The same outcomes, with a bar that says how long the rest may take."""
     begun, left = time.perf_counter(), dict(costs)
     bar = progress.bar(outcomes, "sweep", "item", total=items, done=items - len(costs))
@@ -264,72 +202,3 @@ def _watched(outcomes: Iterator[_Outcome], costs: Mapping[int, float], items: in
         seconds = (time.perf_counter() - begun) * sum(left.values()) / ended
         bar.set_postfix_str(progress.time_left(seconds) if left else "", refresh=False)
         yield outcome
-
-
-def _item(number: int, run: stages.Run | Task, upto: str, place: _Place) -> _Outcome:
-    """One item, in whatever process: what came of it, whatever happens."""
-    try:
-        with _one_item, _in_place(place):
-            deadline = run.deadline + place.clock - _clock()
-            if time.monotonic() > deadline:
-                return _Outcome(number, paused=True)
-            tries = _tries(place, number)
-            if tries >= TRIES:
-                raise BrokenExecutor(f"its process died {tries} times (killed, or out of memory?)")
-            ledger = _ledger(place, number)
-            ledger.write_text(str(tries + 1))
-            try:
-                own = run.until(deadline)
-                if isinstance(own, Task):
-                    own.complete()
-                else:
-                    stages.complete(own, upto)
-                return _Outcome(number, _folders(run, upto))
-            finally:  # a process that dies does not come here
-                ledger.unlink(missing_ok=True)
-    except training.Paused:
-        return _Outcome(number, paused=True)
-    except Exception as error:  # whatever it is, it must not take the other items with it
-        return _Outcome(number, failure=f"{run.profile.name}: {type(error).__name__}: {error}")
-
-
-def _clock() -> float:
-    """Seconds that the wall clock is ahead of `time.monotonic` here."""
-    return time.time() - time.monotonic()
-
-
-def _ledger(place: _Place, number: int) -> Path:
-    return Path(place.ledger) / str(number)
-
-
-def _tries(place: _Place, number: int) -> int:
-    """How often an item was begun without an end."""
-    path = _ledger(place, number)
-    return int(path.read_text()) if path.exists() else 0
-
-
-@contextmanager
-def _in_place(place: _Place) -> Iterator[None]:
-    """The environment and the threads of an item, for the time of it.
-
-    Raises `NotADirectoryError` on a worker that does not see the store.
-    """
-    if not Path(place.ledger).is_dir():
-        raise NotADirectoryError(
-            f"{place.ledger} is not there: workers need the project's folder under the same path"
-        )
-    environment, threads = dict(os.environ), torch.get_num_threads()
-    os.environ |= place.environment
-    try:
-        torch.set_num_threads(place.threads or pools.threads_of_worker())
-        # Images are decoded in parallel, too: on a cluster here, not as tasks of it that wait for this item.
-        with contextlib.nullcontext() if place.threads else joblib.parallel_config("threading"):
-            yield
-    finally:
-        torch.set_num_threads(threads)
-        for name in place.environment:
-            if name in environment:
-                os.environ[name] = environment[name]
-            else:
-                del os.environ[name]
-        stages.splits.cache_clear()  # images of one item are of no use to the next

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy.optimize import minimize_scalar
 
-from singlefilter.studies.growth import laws
+from singlefilter.studies.growth import laws, summaries
 
 LABELS = np.array([3, 10, 20, 40, 60, 80, 100])
 
@@ -140,7 +140,7 @@ def test_lambda_covers_the_truth():
 def test_summaries_average_seeds_first_then_subsets():
     """Subset 0 has three seeds, subset 1 one: they weigh the same."""
     table = pd.DataFrame({"labels": 5, "subset": [0, 0, 0, 1], "seed": [0, 1, 2, 0], "error": [0.1, 0.2, 0.3, 0.6]})
-    rows = laws.summaries(table, "error").set_index("shows")
+    rows = summaries.summaries(table, "error").set_index("shows")
     assert rows["value"].to_dict() == pytest.approx({"mean": 0.4, "max": 0.6})
     assert rows["subsets"].tolist() == [2, 2] and rows["seeds"].tolist() == [4, 4]
     assert rows.loc["max", "high"] == 0.6, "a resample went beyond the largest subset"
@@ -155,7 +155,7 @@ def test_the_bootstrap_draws_every_outcome_as_often_as_it_should():
             outcome = round(np.mean(one), 6), round(np.mean(two), 6)
             expected[outcome] += 0.25 / len(choices[0]) / len(choices[1])
     resamples = 40_000
-    drawn = laws.nested_means(groups, resamples, np.random.default_rng(0))[..., 0]
+    drawn = summaries.nested_means(groups, resamples, np.random.default_rng(0))[..., 0]
     found = Counter(map(tuple, drawn.round(6).tolist()))
     assert set(found) <= set(expected)
     for outcome, share in expected.items():
@@ -164,15 +164,17 @@ def test_the_bootstrap_draws_every_outcome_as_often_as_it_should():
 
 def test_columns_share_their_draws():
     table = observations(0.1 + 0.004 * LABELS, spread=0.01).assign(twice=lambda t: 2 * t["error"])
-    labels, values, drawn = laws.resampled_summaries(table, ["error", "twice"], "max", resamples=30)
+    labels, values, drawn = summaries.resampled_summaries(table, ["error", "twice"], "max", resamples=30)
     assert labels.tolist() == LABELS.tolist() and drawn.shape == (30, 7, 2)
     assert drawn[..., 1] == pytest.approx(2 * drawn[..., 0]) and values[:, 1] == pytest.approx(2 * values[:, 0])
-    again = laws.resampled_summaries(table.sample(frac=1, random_state=1), ["error", "twice"], "max", resamples=30)
+    again = summaries.resampled_summaries(
+        table.sample(frac=1, random_state=1), ["error", "twice"], "max", resamples=30
+    )
     assert (again[2] == drawn).all(), "the order of rows must not matter"
 
 
 def test_a_single_network_has_an_interval_without_width():
-    rows = laws.summaries(observations(0.004 * LABELS, subsets=1, seeds=1), "error", resamples=20)
+    rows = summaries.summaries(observations(0.004 * LABELS, subsets=1, seeds=1), "error", resamples=20)
     assert rows["labels"].tolist() == sorted([*LABELS, *LABELS]) and len(rows) == 14
     assert (rows["low"] == rows["value"]).all() and (rows["high"] == rows["value"]).all()
 
@@ -183,22 +185,22 @@ def test_a_single_network_has_an_interval_without_width():
 def test_bad_tables_are_named():
     table = observations(0.004 * LABELS)
     with pytest.raises(ValueError, match="no column loss"):
-        laws.summaries(table, "loss")
+        summaries.summaries(table, "loss")
     with pytest.raises(ValueError, match="empty"):
         laws.compare(table[:0], "error")
     with pytest.raises(ValueError, match="error is missing or infinite in 1 of 38 rows, first in labels 3, subset 0"):
         laws.compare(table.assign(error=table["error"].where(table.index != 1)), "error")
     with pytest.raises(ValueError, match="comes twice"):
-        laws.summaries(pd.concat([table, table]), "error")
+        summaries.summaries(pd.concat([table, table]), "error")
     with pytest.raises(ValueError, match="whole numbers"):
-        laws.summaries(table.assign(labels=table["labels"] + 0.5), "error")
+        summaries.summaries(table.assign(labels=table["labels"] + 0.5), "error")
     with pytest.raises(ValueError, match="lacks one of"):
-        laws.summaries(table.assign(seed=np.nan), "error")
+        summaries.summaries(table.assign(seed=np.nan), "error")
     with pytest.raises(ValueError, match=r"at least 4 different numbers of labels, there are 1 \(\[10\]\)"):
         laws.family_exponent(table[table["labels"] == 10], "error")
     with pytest.raises(ValueError, match="one of mean, max"):
         laws.compare(table, "error", shows="median")
     with pytest.raises(ValueError, match="resamples is 0"):
-        laws.summaries(table, "error", resamples=0)
+        summaries.summaries(table, "error", resamples=0)
     with pytest.raises(ValueError, match="no law 'cubic'"):
         laws.fit("cubic", LABELS, LABELS)

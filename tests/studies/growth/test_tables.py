@@ -13,7 +13,7 @@ from singlefilter import drawing, profiles
 from singlefilter.figures import files
 from singlefilter.method import statistics
 from singlefilter.pipeline import stages
-from singlefilter.studies.growth import laws, series
+from singlefilter.studies.growth import laws, series, summaries
 from singlefilter.studies.growth import tables as growth
 
 DATA = {"name": "glyphs", "labels": 6, "train_per_label": 10, "test_per_label": 4}
@@ -59,7 +59,7 @@ def observed(done) -> pd.DataFrame:
 
 
 def interval_of(networks: pd.DataFrame, column: str, shows: str) -> tuple[float, ...]:
-    table = laws.summaries(networks, column, RESAMPLES, 7).set_index("shows").loc[shows]
+    table = summaries.summaries(networks, column, RESAMPLES, 7).set_index("shows").loc[shows]
     return table["value"], table["low"], table["high"]
 
 
@@ -104,7 +104,7 @@ def test_errors_are_summaries_of_what_the_series_hold(done, observed):
 
 
 def _in_curve(networks: pd.DataFrame, labels: int, shows: str) -> tuple[float, ...]:
-    table = laws.summaries(networks, "error", RESAMPLES, 7)
+    table = summaries.summaries(networks, "error", RESAMPLES, 7)
     row = table[(table["labels"] == labels) & (table["shows"] == shows)].squeeze()
     return row["value"], row["low"], row["high"]
 

@@ -135,7 +135,7 @@ def test_keys_of_stages_in_the_store_stay(part, home, monkeypatch):
     laptop = stages.of("laptop")
 
     def names(of: profiles.Part) -> list[str]:
-        stages._configs.cache_clear()
+        stages.configs.cache_clear()
         profile = dataclasses.replace(laptop.profile, part=of)
         return [folder.name for folder in stages.folders(dataclasses.replace(laptop, profile=profile)).values()]
 

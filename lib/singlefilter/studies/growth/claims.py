@@ -1,7 +1,6 @@
-"""The verdict on claims about growth, with the number of labels K or of filters, by rules written down here
-before any result is looked at.
+"""The verdict on claims about growth, with the number of labels K or of filters, by the rules of `rules`.
 
-Observations have a row for each trained network, as in `laws`. Each claim has a statistic, a bootstrap interval
+Observations have a row for each trained network, as in `summaries`. Each claim has a statistic, a bootstrap interval
 over what was trained, and bars: it is supported where the whole interval lies within them, not supported where
 the whole interval lies outside. Sections refer to the method that the companion follows.
 """
@@ -10,97 +9,19 @@ import numpy as np
 import pandas as pd
 
 from singlefilter.method.statistics import LEVEL, RESAMPLES, percentile_interval
-from singlefilter.studies.growth import laws
-from singlefilter.studies.rules import FEWEST_LAYERS, TAU, Claim, Rule, kendall_tau
-
-LINEAR = (0.8, 1.25)  # exponents that count as about 1: tenfold K is 6 to 18 times the error
-HARDLY = 0.1  # exponents up to here count as none: tenfold K is a factor of 1.26
-WHOLE_RANGE = (3, 1000)  # K of claim C5
-FEWEST_WIDTHS = 3
-CLEARLY_BETTER = 2.0  # in AICc: less than this apart, two descriptions are as good (Burnham & Anderson 2002)
-
-_OVER_NETWORKS = "label subsets at each K, and training seeds inside them"
-
-# Direction 0: the quantity should stay.
-RULES = (
-    Rule(
-        "C4",
-        "the maximal error rate grows about linearly with K",
-        "lambda of a + b (K^lambda - 1) / lambda, largest error over label subsets",
-        +1,
-        _OVER_NETWORKS,
-        "paper, abstract",
-    ),
-    Rule(
-        "C5",
-        f"the trends hold for K in [{WHOLE_RANGE[0]}, {WHOLE_RANGE[1]}]",
-        "smallest Kendall's tau of layer with accuracy and with SNR, over all K",
-        +1,
-        "networks, at each K on their own",
-        "paper, abstract",
-    ),
-    Rule(
-        "C6",
-        "C_s and N_c at the last convolution hardly depend on K",
-        "larger absolute log-log slope of N_c and C_s against K",
-        0,
-        _OVER_NETWORKS,
-        "first version of the paper only",
-    ),
-    Rule(
-        "C8",
-        "error ~ K^rho with rho about 1 for deep networks, smaller for shallow ones",
-        "rho of the deep network minus rho of the shallow one, mean error over label subsets",
-        +1,
-        _OVER_NETWORKS,
-        "Koresh et al. 2024",
-    ),
-    Rule(
-        "C9",
-        "noise per filter falls as a power law in the number of filters per layer",
-        "largest log-log slope of noise against filters per layer, over depths",
-        -1,
-        "training seeds at each depth and width, and filters inside them",
-        "Tevet et al. 2024",
-    ),
+from singlefilter.studies.growth import laws, summaries
+from singlefilter.studies.growth.rules import (
+    CLEARLY_BETTER,
+    FEWEST_WIDTHS,
+    HARDLY,
+    LINEAR,
+    RULES,
+    VERDICTS,
+    WHOLE_RANGE,
 )
+from singlefilter.studies.rules import FEWEST_LAYERS, TAU, Claim, kendall_tau
 
-_TOO_FEW = f"fewer than {laws.FEWEST_LABELS} different K, or a K below the largest with a single network"
-_ACROSS = "the interval reaches across a bar"
-
-VERDICTS = {
-    "C4": {
-        "supported": f"the whole interval of lambda lies within {LINEAR[0]} to {LINEAR[1]} (1: linear, 0: logarithm)",
-        "not supported": "the whole interval lies outside, or the error does not clearly rise: the exponent of its "
-        f"power law is not above {HARDLY} with its whole interval",
-        "undecided": f"{_ACROSS}; {_TOO_FEW}",
-    },
-    "C5": {
-        "supported": f"the whole interval of the smallest tau is at least {TAU}, and K reaches from at most "
-        f"{WHOLE_RANGE[0]} to at least {WHOLE_RANGE[1]}",
-        "not supported": f"the whole interval is below {TAU}, whatever the range of K",
-        "undecided": f"{_ACROSS}; the range of K is smaller; {_TOO_FEW}; fewer than {FEWEST_LAYERS} layers; a layer "
-        "without value",
-    },
-    "C6": {
-        "supported": f"the whole interval is at most {HARDLY}: a factor of 1.4 or less from K = 3 to 100",
-        "not supported": f"the whole interval is above {HARDLY}",
-        "undecided": f"{_ACROSS}; {_TOO_FEW}, not counting K at which a network has no cluster",
-    },
-    "C8": {
-        "supported": f"the whole interval of rho of the deep network lies within {LINEAR[0]} to {LINEAR[1]}, and "
-        f"that of the difference is at least {HARDLY}",
-        "not supported": f"the whole interval of the difference is below {HARDLY}, or that of rho of the deep "
-        "network lies outside its bars",
-        "undecided": f"{_ACROSS}; {_TOO_FEW}, of the K that both have",
-    },
-    "C9": {
-        "supported": f"the whole interval is at most -{HARDLY}, and a power law describes the means about as well as "
-        f"an exponential or better (AICc, all depths together, at most {CLEARLY_BETTER:g} above)",
-        "not supported": f"the whole interval is above -{HARDLY}, or an exponential is clearly better",
-        "undecided": f"{_ACROSS}; a depth with fewer than {FEWEST_WIDTHS} widths, or with a mean noise of zero",
-    },
-}
+__all__ = ["RULES", "VERDICTS", "claim_c4", "claim_c5", "claim_c6", "claim_c8", "claim_c9"]
 
 
 def claim_c4(
@@ -112,15 +33,15 @@ def claim_c4(
     lambda of the family in `laws`; bar: 1, the middle of the two bars in `VERDICTS`. n: networks.
 
     The largest of a few subsets is below the largest of all, and K = all labels has one subset only, so that
-    lambda comes out too low rather than too high. Raises `ValueError` as `laws.summaries`.
+    lambda comes out too low rather than too high. Raises `ValueError` as `summaries.summaries`.
     Source: section 7; statistic, interval and rule are additions of the companion.
     """
     statistic = f"lambda of the largest error (1 linear, 0 logarithm); bars {LINEAR[0]}, {LINEAR[1]}"
     estimate = (np.nan, np.nan, np.nan)
     verdict = "undecided"
-    networks = laws.checked(observations, laws.NETWORK, [column])
+    networks = summaries.checked(observations, summaries.NETWORK, [column])
     if _enough(networks):
-        labels, values, resampled = laws.resampled_summaries(networks, [column], "max", resamples, seed)
+        labels, values, resampled = summaries.resampled_summaries(networks, [column], "max", resamples, seed)
         value = float(laws.fit(laws.FAMILY, labels, values[:, 0]).exponent)
         estimate = (value, *_interval(laws.fit(laws.FAMILY, labels, resampled[..., 0]).exponent, value, level))
         verdict = _place(*estimate[1:], LINEAR)
@@ -141,7 +62,7 @@ def claim_c5(observations: pd.DataFrame, resamples: int = RESAMPLES, seed: int =
     Raises `ValueError` on a missing column, an empty table, a layer that comes twice, or networks of one data
     set and K with different layers. Source: section 7; statistic, interval and rule are additions.
     """
-    table = laws.checked(observations, ["data", *laws.NETWORK, "layer"], gaps=["accuracy", "snr"])
+    table = summaries.checked(observations, ["data", *summaries.NETWORK, "layer"], gaps=["accuracy", "snr"])
     rng = np.random.default_rng(seed)
     taus, resampled, fewest_layers = [], [], np.inf
     for (data, k), rows in table.sort_values(["subset", "seed", "layer"]).groupby(["data", "labels"]):
@@ -149,7 +70,7 @@ def claim_c5(observations: pd.DataFrame, resamples: int = RESAMPLES, seed: int =
         if layers.nunique() > 1:
             raise ValueError(f"the networks of {data} with {k} labels differ in their layers: {sorted(set(layers))}")
         measured = rows[["accuracy", "snr"]].to_numpy(np.float64).reshape(len(layers), -1, 2)
-        drawn = laws.nested_means([measured.reshape(len(layers), -1)], resamples, rng)[:, 0]
+        drawn = summaries.nested_means([measured.reshape(len(layers), -1)], resamples, rng)[:, 0]
         taus.append(kendall_tau(measured.mean(0).T))
         resampled.append(kendall_tau(drawn.reshape(resamples, -1, 2).swapaxes(1, 2)))
         fewest_layers = min(fewest_layers, measured.shape[1])
@@ -158,7 +79,7 @@ def claim_c5(observations: pd.DataFrame, resamples: int = RESAMPLES, seed: int =
     first, last = table["labels"].min(), table["labels"].max()
     verdict = _place(*estimate[1:], (TAU, np.inf))
     complete = first <= WHOLE_RANGE[0] and last >= WHOLE_RANGE[1]
-    networks = table.drop_duplicates(["data", *laws.NETWORK])
+    networks = table.drop_duplicates(["data", *summaries.NETWORK])
     enough = table["labels"].nunique() >= laws.FEWEST_LABELS and fewest_layers >= FEWEST_LAYERS
     repeated = all(_repeated(of_data) for _, of_data in networks.groupby("data"))
     if not (enough and repeated) or (verdict == "supported" and not complete):
@@ -174,13 +95,13 @@ def claim_c6(observations: pd.DataFrame, resamples: int = RESAMPLES, seed: int =
     of the two absolute slopes of ln mean over subsets against ln K; both slopes are in `statistic`. K at which
     a network has no cluster, so that C_s is NaN, are left out. n: networks used.
 
-    Raises `ValueError` as `laws.summaries`. Source: sections 6 and 7; statistic, interval and rule are additions.
+    Raises `ValueError` as `summaries.summaries`. Source: sections 6 and 7; statistic, interval, rule are additions.
     """
-    table = laws.checked(observations, laws.NETWORK, gaps=["N_c", "C_s"])
+    table = summaries.checked(observations, summaries.NETWORK, gaps=["N_c", "C_s"])
     without = table["labels"].isin(table.loc[~(table[["N_c", "C_s"]] > 0).all(axis=1), "labels"])
     table, statistic, estimate, verdict = table[~without], "larger |slope| of N_c, C_s", (np.nan,) * 3, "undecided"
     if _enough(table):
-        labels, values, resampled = laws.resampled_summaries(table, ["N_c", "C_s"], "mean", resamples, seed)
+        labels, values, resampled = summaries.resampled_summaries(table, ["N_c", "C_s"], "mean", resamples, seed)
         slopes = _slope(labels, values.T)
         larger = np.abs(_slope(labels, resampled.swapaxes(1, 2))).max(-1)
         value = float(np.abs(slopes).max())
@@ -202,10 +123,10 @@ def claim_c8(
 
     `deep`, `shallow`: observations as for `claim_c4`, compared at the K that both have. Value: the difference
     of the two rho, each of a power law fitted to the mean error over subsets; both are in `statistic`. n:
-    networks of both. Raises `ValueError` as `laws.summaries`.
+    networks of both. Raises `ValueError` as `summaries.summaries`.
     Source: section 7; statistic, interval and rule are additions of the companion.
     """
-    deep, shallow = (laws.checked(table, laws.NETWORK, [column]) for table in (deep, shallow))
+    deep, shallow = (summaries.checked(table, summaries.NETWORK, [column]) for table in (deep, shallow))
     shared = np.intersect1d(deep["labels"], shallow["labels"])
     deep, shallow = (table[table["labels"].isin(shared)] for table in (deep, shallow))
     statistic, estimate, verdict = "rho deep minus rho shallow", (np.nan,) * 3, "undecided"
@@ -232,7 +153,7 @@ def claim_c9(observations: pd.DataFrame, resamples: int = RESAMPLES, seed: int =
     Source: section 7; statistic, interval and rule are additions of the companion.
     """
     table = observations.assign(row=np.arange(len(observations)))  # filters have no name of their own
-    table = laws.checked(table, ["depth", "filters", "seed", "row"], ["noise"]).astype({"noise": np.float64})
+    table = summaries.checked(table, ["depth", "filters", "seed", "row"], ["noise"]).astype({"noise": np.float64})
     rng = np.random.default_rng(seed)
     slopes, resampled, advantage, fewest = [], [], 0.0, np.inf
     for _, of_depth in table.groupby("depth"):
@@ -240,7 +161,7 @@ def claim_c9(observations: pd.DataFrame, resamples: int = RESAMPLES, seed: int =
         for _, of_width in of_depth.groupby("filters"):
             networks = [rows["noise"].to_numpy()[:, None] for _, rows in of_width.groupby("seed")]
             means.append(np.mean([noise.mean() for noise in networks]))
-            drawn.append(laws.nested_means(networks, resamples, rng).mean((1, 2)))
+            drawn.append(summaries.nested_means(networks, resamples, rng).mean((1, 2)))
         slopes.append(_slope(widths, np.array(means)))
         resampled.append(_slope(widths, np.stack(drawn, axis=-1)))
         advantage += _advantage(widths, np.array(means)) if len(widths) >= FEWEST_WIDTHS else 0.0
@@ -286,7 +207,7 @@ def _repeated(networks: pd.DataFrame) -> bool:
 
 
 def _rho(networks: pd.DataFrame, column: str, resamples: int, seed: int) -> tuple[float, np.ndarray]:
-    labels, values, resampled = laws.resampled_summaries(networks, [column], "mean", resamples, seed)
+    labels, values, resampled = summaries.resampled_summaries(networks, [column], "mean", resamples, seed)
     rho = laws.fit("power", labels, values[:, 0]).exponent
     return float(rho), laws.fit("power", labels, resampled[..., 0]).exponent
 

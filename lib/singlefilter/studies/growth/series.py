@@ -15,6 +15,7 @@ import pandas as pd
 from singlefilter import data, profiles
 from singlefilter.method import statistics
 from singlefilter.pipeline import stages, sweeps
+from singlefilter.pipeline.restricted import restricted_accuracy
 from singlefilter.studies.layers import counting
 
 log = logging.getLogger(__name__)
@@ -134,7 +135,7 @@ def restricted(items: Sequence[Item]) -> pd.DataFrame:
     for item in whole:
         place = {"curve": RESTRICTED, "depth": item.depth, "width": item.width, "seed": item.seed}
         place["layer"] = stages.flat_points(item.run)[-1].cut.layer
-        for (labels, subset), accuracy in stages.restricted_accuracy(item.run, drawn).items():
+        for (labels, subset), accuracy in restricted_accuracy(item.run, drawn).items():
             rows.append(place | {"labels": labels, "subset": subset, "accuracy": accuracy, "error": 1 - accuracy})
     return pd.DataFrame(rows)
 

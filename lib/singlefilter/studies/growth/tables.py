@@ -16,7 +16,7 @@ from singlefilter.method import statistics
 from singlefilter.pipeline import stages
 from singlefilter.studies import rules
 from singlefilter.studies.growth import claims as growth_claims
-from singlefilter.studies.growth import laws, series
+from singlefilter.studies.growth import laws, series, summaries
 
 QUANTITIES = ("accuracy", "N_c", "C_s", "n", "snr", "covered", "dprime")
 FIRST_LOOK = "quick"  # a profile whose networks are too small to be held beside those of the others
@@ -71,7 +71,7 @@ def error_by_labels(run: stages.Run) -> pd.DataFrame:
     """
     rows = []
     for name, networks in curves(run).items():
-        table = laws.summaries(networks, "error", run.profile.analysis.resamples, run.profile.seed)
+        table = summaries.summaries(networks, "error", run.profile.analysis.resamples, run.profile.seed)
         table = table.rename(columns={"value": "error", "seeds": "networks"})
         if "images" in networks:
             trained = networks.groupby("labels")[["images", "epochs"]].first().reset_index()
@@ -125,7 +125,7 @@ def statistics_by_labels(run: stages.Run) -> pd.DataFrame:
             for name in QUANTITIES:
                 value = low = high = float("nan")
                 if pd.notna(at_k[name]).all() and at_k[name].abs().max() < float("inf"):
-                    mean = laws.summaries(at_k, name, resamples, seed).set_index("shows").loc["mean"]
+                    mean = summaries.summaries(at_k, name, resamples, seed).set_index("shows").loc["mean"]
                     value, low, high = mean["value"], mean["low"], mean["high"]
                 row |= {name: value, f"{name}_low": low, f"{name}_high": high}
             rows.append(row)
