@@ -17,10 +17,9 @@ from singlefilter.data import glyphs
 from singlefilter.data.glyphs import alphabet, outlines
 from singlefilter.data.glyphs import images as images_
 
-# These hold for the font files in matplotlib and for this version of the library, on any machine. If they
-# fail with unchanged code, a font file has changed: compare the sha256 of the files that `glyphs.fonts` lists
-# with those of an older matplotlib. If the code was meant to change the images, put in the new values and
-# write in the change log that results on glyphs cannot be compared with earlier ones.
+# These hold for the font files in matplotlib, on any machine. If they fail with unchanged code, a font file has
+# changed: compare the sha256 of the files that `glyphs.fonts` lists with those of an older matplotlib. If the code
+# was meant to change the images, put in the new values and another `glyphs.EDITION`, by which the store knows them.
 CHARACTERS_SHA256 = "da8d434bac5b815fe91561df307ab8f39833d92a60a99ba08359391945422c2e"
 IMAGES_SHA256 = {
     "train": "43bf8cd5e927bdc731f0696f0e6cb195675cf36fed2eb7feb76be58f364f8466",
@@ -267,7 +266,7 @@ def test_shapes_types_and_balance():
 
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_images_are_pinned(split):
-    assert sha256(glyphs.render(12, 5, split, seed=1)[0]) == IMAGES_SHA256[split]  # else a new `glyphs.EDITION`, too
+    assert sha256(glyphs.render(12, 5, split, seed=1)[0]) == IMAGES_SHA256[split]
 
 
 def test_another_process_draws_the_same_images():
