@@ -9,7 +9,7 @@ import pytest
 
 from singlefilter import afcc, profiles
 from singlefilter.method import clusters, fields, statistics
-from singlefilter.studies.growth import claims as growth
+from singlefilter.studies.growth import rules as growth
 from singlefilter.studies.layers import claims as layers
 from singlefilter.studies.pruning import claims as pruning
 from singlefilter.studies.rules import TAU
