@@ -2,13 +2,17 @@
 
 Figures are `matplotlib.figure.Figure` objects and never pyplot's: nothing is left open, and a notebook shows
 what a function returns. A drawing function is decorated with `@draws(columns)`, builds its axes on a
-`canvas`, and ends with `finish`.
+`canvas` and returns that; who has it drawn puts title and caption on it with `finish`.
+
+Symbols of quantities are written the same in words of the library, in notebooks and in pages: `N<sub>c</sub>`.  In a
+picture they become letters with a subscript; all other text stays as it is, since labels may contain "$" or "_".
 """
 
 import base64
 import contextlib
 import functools
 import io
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -19,6 +23,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image, UnidentifiedImageError
 
 # Text whatever stands in them: a label may be "nan", "1" or "None".
@@ -36,6 +41,9 @@ CAPTION = ("data", "network", "profile", "seed")  # in the order of reading
 GLYPHS = "embedded glyphs"
 BANNER = f"{GLYPHS} — not CIFAR-100"
 
+N_C, C_S = "N<sub>c</sub>", "C<sub>s</sub>"  # clusters per filter, labels per cluster
+SYMBOLS = {N_C: "$N_c$", C_S: "$C_s$"}  # as text, and as matplotlib sets it
+
 PALETTE = sns.color_palette("colorblind")
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, BROWN, PINK, GREY, YELLOW, CYAN = PALETTE
 INK, FAINT = "0.15", "0.45"
@@ -48,7 +56,8 @@ ENDS = ("", "_low", "_high")  # the columns of a quantity and of its interval
 _RC = {
     # Only fonts that ship inside matplotlib, so that a figure looks the same on every machine.
     "font.family": ["DejaVu Sans", "STIXGeneral"],
-    "text.parse_math": False,  # "$" and "_" are labels here
+    "text.parse_math": False,  # "$" and "_" are labels here; `settle` sets the symbols
+    "mathtext.default": "regular",  # symbols upright, and bold in a bold title
     "svg.fonttype": "path",
     "svg.hashsalt": "singlefilter",  # without it the ids in an SVG are random
     "image.composite_image": False,  # keeps the pixels of small images in an SVG
@@ -73,13 +82,18 @@ class TableError(ValueError):
 
 
 class Drawing(Figure):
-    """A figure that a notebook shows when a cell returns it, whether or not pyplot was set up there."""
+    """A figure that a notebook shows when a cell returns it, whether or not pyplot was set up there.
 
-    def _repr_png_(self) -> bytes:
+    `alt` says in words what one sees, for who cannot see it.
+    """
+
+    alt = ""
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, str]]:
         file = io.BytesIO()
         with style():
             self.savefig(file, format="png", dpi=120)
-        return file.getvalue()
+        return file.getvalue(), {"alt": self.alt}
 
 
 @contextlib.contextmanager
@@ -114,7 +128,8 @@ def require(table: pd.DataFrame, columns: tuple[str, ...], where: str) -> None:
 def draws(*columns: str, common: tuple[str, ...] = COMMON) -> Callable:
     """Decorator of a function that draws a table with these columns, followed by the `common` ones.
 
-    The function gets the style and a table that is known to be complete; `.columns` names what it needs.
+    The function gets the style and a table that is known to be complete; `.columns` names what it needs, `.common`
+    those of them that say where the table comes from.
     """
 
     def decorate(draw: Callable[[pd.DataFrame], Figure]) -> Callable[[pd.DataFrame], Figure]:
@@ -124,7 +139,7 @@ def draws(*columns: str, common: tuple[str, ...] = COMMON) -> Callable:
             with style():
                 return draw(table.reset_index(drop=True))
 
-        checked.columns = (*columns, *common)
+        checked.columns, checked.common = (*columns, *common), common
         return checked
 
     return decorate
@@ -152,7 +167,29 @@ def box(fig: Figure, left: float, top: float, width: float, height: float) -> Ax
 def fit(text: str, inches: float, points: float, lines: int | None = None) -> str:
     """`text` wrapped to a width; beyond `lines` lines it ends in an ellipsis."""
     per_line = max(int(inches * 72 / (points * 0.56)), 4)  # 0.56 em: a mean character of DejaVu Sans
-    return textwrap.fill(text, per_line, max_lines=lines, placeholder=" …")
+    narrow = {symbol: 2 * chr(0xE000 + place) for place, symbol in enumerate(SYMBOLS)}  # as wide as what is drawn
+    for symbol, stand_in in narrow.items():
+        text = text.replace(symbol, stand_in)
+    text = textwrap.fill(text, per_line, max_lines=lines, placeholder=" …")
+    for symbol, stand_in in narrow.items():
+        text = text.replace(stand_in, symbol)
+    return text
+
+
+def with_symbols(text: str) -> str:
+    """Words of a table of ours with the symbols in them: `N_c falls` -> `N<sub>c</sub> falls`."""
+    for symbol in SYMBOLS:
+        plain = re.sub("<sub>(.)</sub>", r"_\1", symbol)
+        text = re.sub(rf"\b{plain}\b", symbol, text)
+    return text
+
+
+def typeset(text: str) -> str:
+    """Text with symbols as matplotlib's `parse_math` reads it; other "$" stay what they are."""
+    text = text.replace("$", r"\$")
+    for symbol, drawn in SYMBOLS.items():
+        text = text.replace(symbol, drawn)
+    return text
 
 
 def spoken(label: str) -> str:
@@ -165,21 +202,12 @@ def listed(values: Iterable, between: str = ", ") -> str:
     return between.join(dict.fromkeys(map(str, values)))
 
 
-def finish(fig: Figure, table: pd.DataFrame, title: str, note: str, banner: str | None = None) -> Figure:
-    """Title above, caption below (data, network, profile, seed, then `note`, which states n), banner if due.
-
-    The layout is computed once and then kept, so that later drawings of the figure put things where they are.
-    """
-    width, height = fig.get_size_inches()
-    left, right = 0.12 / width, 1 - 0.12 / width
-    fig.text(left, 1 - 0.11 / height, title, ha="left", va="top", fontsize=11, fontweight="bold", color=INK)
-    known = [f"{name.capitalize()}: {listed(table[name], '; ')}." for name in CAPTION if name in table]
-    caption = fit(" ".join([*known, note]), width - 0.24, SMALL)
-    fig.text(left, 0.08 / height, caption, ha="left", va="bottom", fontsize=SMALL, color="0.3", linespacing=1.25)
-    if banner:
-        frame = {"boxstyle": "round,pad=0.3", "facecolor": "#FFF1D6", "edgecolor": ORANGE, "linewidth": 1.0}
-        at = (right - 0.05 / width, 1 - 0.14 / height)
-        fig.text(*at, banner, ha="right", va="top", fontsize=8, fontweight="bold", color="#7A4B00", bbox=frame)
+def settle(fig: Figure) -> None:
+    """Set the symbols in every text, and compute the layout once and for all, so that later drawings of the figure
+    put things where they are.  A second call changes nothing."""
+    for text in fig.findobj(Text):
+        if any(symbol in text.get_text() for symbol in SYMBOLS):
+            text.set(text=typeset(text.get_text()), parse_math=True)
     layout = fig.get_layout_engine()
     if layout is None:
         fig.draw_without_rendering()  # makes the ticks while the style is in force
@@ -189,6 +217,24 @@ def finish(fig: Figure, table: pd.DataFrame, title: str, note: str, banner: str 
     for ax in fig.axes:
         # The solver's last digits depend on where it sits in memory, and would get into the files.
         ax.set_position(np.round(ax.get_position(original=True).bounds, 6))
+
+
+def finish(fig: Figure, table: pd.DataFrame, title: str, note: str, common: Iterable[str] = COMMON) -> Figure:
+    """Title above, caption below (data, network, profile, seed, then `note`, which states n), banner if due.
+
+    `common`: the columns of the table that say where it comes from, and are to be said.
+    """
+    width, height = fig.get_size_inches()
+    left, right = 0.12 / width, 1 - 0.12 / width
+    fig.text(left, 1 - 0.11 / height, title, ha="left", va="top", fontsize=11, fontweight="bold", color=INK)
+    known = [f"{name.capitalize()}: {listed(table[name], '; ')}." for name in CAPTION if name in common]
+    caption = fit(" ".join([*known, note]), width - 0.24, SMALL)
+    fig.text(left, 0.08 / height, caption, ha="left", va="bottom", fontsize=SMALL, color="0.3", linespacing=1.25)
+    if "data" in common and (banner := banner_for(table)):
+        frame = {"boxstyle": "round,pad=0.3", "facecolor": "#FFF1D6", "edgecolor": ORANGE, "linewidth": 1.0}
+        at = (right - 0.05 / width, 1 - 0.14 / height)
+        fig.text(*at, banner, ha="right", va="top", fontsize=8, fontweight="bold", color="#7A4B00", bbox=frame)
+    settle(fig)
     return fig
 
 

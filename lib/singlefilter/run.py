@@ -17,7 +17,7 @@ import pandas as pd
 from safetensors import SafetensorError
 
 from singlefilter import __version__, data, distributed, environment, notebooks, profiles, progress, store
-from singlefilter.figures import files, packing, registry
+from singlefilter.figures import files, packing, publishing, registry
 from singlefilter.method import fields
 from singlefilter.networks import training
 from singlefilter.pipeline import stages, sweeps
@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
         files.TableError,
         notebooks.Failed,
         packing.PackError,
-        registry.Failed,
+        publishing.Failed,
         sweeps.Failed,
         OSError,
         SafetensorError,
@@ -130,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--dask", metavar="ADDRESS", help="scheduler of a Dask cluster, such as tcp://host:8786")
     for added in (publish, pack):
         added.add_argument("profile", metavar="PROFILE", help="a profile's name, or a YAML file")
-    publish.add_argument("--figure", nargs="+", choices=registry.TABLES, metavar="NAME", help="only these")
+    publish.add_argument("--figure", nargs="+", choices=registry.FIGURES, metavar="NAME", help="only these")
     pack.add_argument("--to", required=True, type=Path, metavar="FOLDER", help="where its files are written")
     pack.add_argument("--cuts", type=_cuts, default=(), metavar="A,B", help="heads at these cuts only (default: all)")
     unpack.add_argument("files", nargs="+", type=Path, metavar="FILE", help="all files of a pack, or of several")
@@ -231,7 +231,7 @@ def _figures(options: argparse.Namespace) -> int:
 
 
 def _publish(options: argparse.Namespace) -> int:
-    registry.publish(stages.Run(profiles.load(options.profile), options.data_dir), options.figure)
+    publishing.show_all(stages.Run(profiles.load(options.profile), options.data_dir), options.figure)
     return 0
 
 

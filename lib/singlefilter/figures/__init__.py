@@ -1,12 +1,13 @@
 """Every figure: by name, in its files, and in packs for another machine.
 
-`files` knows how each is drawn, and writes it or draws it again from its table; `publishing` does so for a run, with
-its provenance; `registry` says what makes each table, and publishes all figures of a profile; `packing` puts them,
-and what they are drawn from, into a few small files.
+`registry` gathers what the studies declare: of each figure what makes its table, what draws it, and what it says in
+words; `files` writes it, or draws it again from its table; `publishing` does so for a run, with its provenance, one
+figure (`show`) or all of a profile; `packing` puts them, and what they are drawn from, into a few small files.
 """
 
 from singlefilter.drawing import TableError, read_table
-from singlefilter.figures.files import FIGURES, redraw
-from singlefilter.figures.publishing import folder, preview, publish
+from singlefilter.figures.files import redraw
+from singlefilter.figures.publishing import folder, preview, show
+from singlefilter.figures.registry import FIGURES, figure
 
-__all__ = ["FIGURES", "TableError", "folder", "preview", "publish", "read_table", "redraw"]
+__all__ = ["FIGURES", "TableError", "figure", "folder", "preview", "read_table", "redraw", "show"]

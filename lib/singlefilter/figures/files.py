@@ -1,59 +1,19 @@
-"""Every figure by name: a tidy table in, a `matplotlib.figure.Figure` out; its files, and drawing them again.
+"""The files of a figure, and drawing them again.
 
 A figure is three files of one name in one folder: the table (.csv) and its drawings (.png, .svg), drawn from
 the table as read back from its file, so that drawing again later gives the same bytes.
 """
 
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from singlefilter import store
-from singlefilter.drawing import TableError, decode_png, encode_png, read_table, require, style
-from singlefilter.studies.chance.charts import clusters_are_real
-from singlefilter.studies.controls.charts import label_orders, seeds, splits, thresholds
-from singlefilter.studies.cost.plan_charts import imagenet_plan
-from singlefilter.studies.cost.speed import benchmarks, scaling
-from singlefilter.studies.growth.charts import noise_by_width, statistics_by_labels, trends_by_labels
-from singlefilter.studies.growth.error_charts import error_by_labels, laws_of_error
-from singlefilter.studies.layers.charts import accuracy_by_layer, claims, curves, statistics_by_layer
-from singlefilter.studies.layers.pictures import cluster_images, one_filter, samples
-from singlefilter.studies.pruning.charts import masked_convolutions, masked_heads, masked_heads_by_width, truncation
-from singlefilter.studies.pruning.pareto_charts import smaller_networks
-from singlefilter.studies.recipes.charts import recipes
-
-__all__ = ["FIGURES", "TableError", "decode_png", "encode_png", "publish", "read_table", "redraw"]
-
-FIGURES: dict[str, Callable[[pd.DataFrame], Figure]] = {
-    "samples": samples,
-    "curves": curves,
-    "recipes": recipes,
-    "accuracy_by_layer": accuracy_by_layer,
-    "one_filter": one_filter,
-    "cluster_images": cluster_images,
-    "statistics_by_layer": statistics_by_layer,
-    "thresholds": thresholds,
-    "label_orders": label_orders,
-    "clusters_are_real": clusters_are_real,
-    "splits": splits,
-    "seeds": seeds,
-    "error_by_labels": error_by_labels,
-    "laws_of_error": laws_of_error,
-    "statistics_by_labels": statistics_by_labels,
-    "trends_by_labels": trends_by_labels,
-    "noise_by_width": noise_by_width,
-    "masked_heads": masked_heads,
-    "masked_heads_by_width": masked_heads_by_width,
-    "masked_convolutions": masked_convolutions,
-    "truncation": truncation,
-    "smaller_networks": smaller_networks,
-    "claims": claims,
-}
-# These belong to no profile.
-OF_A_MACHINE = {"benchmarks": benchmarks, "scaling": scaling, "imagenet_plan": imagenet_plan}
+from singlefilter.drawing import TableError, read_table, require, style
+from singlefilter.figures import registry
 
 
 def publish(name: str, table: pd.DataFrame, folder: Path | str) -> Figure:
@@ -63,8 +23,7 @@ def publish(name: str, table: pd.DataFrame, folder: Path | str) -> Figure:
     and for a table without rows or without a column that the figure needs, nothing being written then, and
     `OSError` where a file cannot be written.
     """
-    draw = _figure(name)
-    require(table, draw.columns, f"The table of figure '{name}'")
+    require(table, registry.figure(name).columns, f"The table of figure '{name}'")
     path = Path(folder) / f"{name}.csv"
     _write(path, _as_csv(table))
     return _draw(path)[0]
@@ -82,24 +41,17 @@ def redraw(folder: Path | str, names: Iterable[str] | None = None) -> list[Path]
         raise TableError(f"No tables (.csv) to draw from in {folder}. Run a profile first; it writes them.")
     chosen = there if names is None else list(names)
     for name in chosen:
-        _figure(name)
+        registry.figure(name)
         if name not in there:
             raise TableError(f"No table {folder / name}.csv. Tables in this folder: {', '.join(there)}.")
     return [path for name in chosen for path in _draw(folder / f"{name}.csv")[1]]
 
 
-def _figure(name: str) -> Callable[[pd.DataFrame], Figure]:
-    known = FIGURES | OF_A_MACHINE
-    if name not in known:
-        raise TableError(f"There is no figure '{name}'. Figures: {', '.join(known)}.")
-    return known[name]
-
-
 def _draw(path: Path) -> tuple[Figure, list[Path]]:
-    draw = _figure(path.stem)
+    declared = registry.figure(path.stem)
     table = read_table(path)
-    require(table, draw.columns, str(path))
-    fig = draw(table)
+    require(table, declared.columns, str(path))
+    fig = declared.drawn(table)
     # No dates and no versions in the files: the same table gives the same bytes.
     without = {".png": {"Software": None}, ".svg": {"Date": None, "Creator": None}}
     for ending, metadata in without.items():

@@ -63,13 +63,7 @@ def clusters_are_real(table: pd.DataFrame) -> Figure:
     below.legend(handles=keys, loc="outside upper left", ncols=len(keys), frameon=False)
     for ax in axes[1]:
         ax.set_xlabel("layer")
-    trunk = "Untrained trunk: under trained heads. " if "untrained trunk" in models else ""
-    note = (
-        f"n = {shared.span(table['filters'])} filters a layer, training images; d': {shared.span(table['images'])} "
-        f"test images. Bands: 95 % intervals; chance models: {table['draws'].max()} draws. {trunk}Marks: 95 % "
-        "interval of found − null, each layer on its own. Last row: which nulls both C_s and share are above."
-    )
-    return look.finish(fig, table, "Are the clusters real?", note, look.banner_for(table))
+    return fig
 
 
 _CELLS = {
@@ -84,7 +78,7 @@ def _marks(ax: Axes, table: pd.DataFrame, nulls: list[str]) -> None:
     layers = np.unique(table["layer"])
     asked = [
         (f"{label} · {model}", model, name)
-        for name, label in (("C_s", "C_s"), ("shared", "share"), ("dprime", "d'"))
+        for name, label in (("C_s", look.C_S), ("shared", "share"), ("dprime", "d′"))
         for model in nulls
         if table[table["model"] == model][f"{name}_above"].notna().any()
     ]
@@ -102,7 +96,8 @@ def _marks(ax: Axes, table: pd.DataFrame, nulls: list[str]) -> None:
         bold = {"fontweight": "bold", "fontsize": 7, "ha": "center", "va": "center"}
         ax.text(row.layer, len(asked) + 0.1, words.get(row.verdict, row.verdict), color=look.INK, **bold)
     ax.set(xlim=(layers.min() - 0.5, layers.max() + 0.5), ylim=(len(asked) + 0.6, -0.5))
-    ax.set_yticks([*range(len(asked)), len(asked) + 0.1], [*(label for label, _, _ in asked), "both above"])
+    labels = [*(look.typeset(label) for label, _, _ in asked), "both above"]
+    ax.set_yticks([*range(len(asked)), len(asked) + 0.1], labels, parse_math=True)
     ax.xaxis.set_major_locator(MaxNLocator(14, integer=True))
     ax.tick_params(axis="both", length=0, labelsize=7)
     ax.grid(False)

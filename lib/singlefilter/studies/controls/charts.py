@@ -15,12 +15,12 @@ from singlefilter import drawing as look
 from singlefilter.studies import rules
 
 NAMES = {
-    "N_c": "clusters per filter, N_c",
-    "C_s": "labels per cluster, C_s",
+    "N_c": f"clusters per filter, {look.N_C}",
+    "C_s": f"labels per cluster, {look.C_S}",
     "n": "noise per filter, n (elements)",
     "snr": "SNR = S / X",
     "shared": "labels sharing a cluster, %",
-    "dprime": "field SNR, d' (test images)",
+    "dprime": "field SNR, d′ (test images)",
     "accuracy": "accuracy of the head, %",
 }
 PLAIN = FuncFormatter(lambda value, _: f"{value:,.10g}")
@@ -73,11 +73,7 @@ def thresholds(table: pd.DataFrame) -> Figure:
     key.set_axis_off()
     key.text(0, 0.5, "threshold", va="center", fontsize=8, transform=key.transAxes)
     key.legend(handles=keys, loc="center left", bbox_to_anchor=(0.08, 0.5), ncols=len(keys), frameon=False)
-    note = (
-        f"n = {span(table['filters'])} filters a layer, training images. Bands and bars: 95 % intervals. Thick line "
-        "and grey stroke: the threshold of the other figures."
-    )
-    return look.finish(fig, table, "Does it hang on the threshold?", note, look.banner_for(table))
+    return fig
 
 
 @look.draws(
@@ -114,14 +110,7 @@ def label_orders(table: pd.DataFrame) -> Figure:
     for ax in axes[1]:
         ax.set_ylim(-widest, widest)
     axes[0, 0].legend(loc="best", fontsize=7)
-    changed = table[table["quantity"] == "N_c"]["changed"]
-    noise = table[table["quantity"] == "n"]["changed"]
-    note = (
-        f"n = {span(table['orders'])} random orders, {span(table['filters'])} filters a layer. One order changes the "
-        f"number of clusters in {_percents(changed)} of a layer's filters, their noise in {_percents(noise)}. "
-        "Shaded: from the least to the most over orders. Covered labels and SNR do not depend on the order."
-    )
-    return look.finish(fig, table, "Does it hang on the order of labels?", note, look.banner_for(table))
+    return fig
 
 
 @look.draws("layer", *with_ends("jaccard", "kept"), "chance", *_RATIOS, "filters", "filters_compared")
@@ -151,7 +140,7 @@ def splits(table: pd.DataFrame) -> Figure:
             "SNR, test over training",
             ("snr", "dprime"),
             (look.BLUE, look.ORANGE),
-            ("SNR = S / X", "field SNR, d'"),
+            ("SNR = S / X", "field SNR, d′"),
         ),
     )
     for ax, title, names, colours, labels in drawn:
@@ -163,12 +152,7 @@ def splits(table: pd.DataFrame) -> Figure:
         ax.legend(fontsize=7, loc="best")
     for ax in axes:
         ax.set_xlabel("layer")
-    note = (
-        f"n = {span(table['filters'])} filters a layer, of which {span(table['filters_compared'])} cover a label. "
-        "Bands: 95 % intervals. By chance: as many labels, drawn at random. Internal noise: labels that share a "
-        "cluster; external: n, ones outside every cluster."
-    )
-    return look.finish(fig, table, "Do filters say the same of new images?", note, look.banner_for(table))
+    return fig
 
 
 @look.draws("layer", "split", "training_seed", *with_ends("accuracy", "N_c", "C_s", "n", "snr", "dprime"), "filters")
@@ -198,14 +182,7 @@ def seeds(table: pd.DataFrame) -> Figure:
     for ax in axes[1]:
         ax.set_xlabel("layer")
     axes[0, 0].legend(loc="lower right")
-    every = table["training_seed"].unique()
-    bands = "Bands: least to most over seeds" if len(every) > 1 else "Bands: 95 % intervals of the one seed"
-    number = f"n = {len(every)} training seeds" if len(every) > 1 else "n = 1 training seed, spread not known"
-    note = (
-        f"{number} ({look.listed(sorted(every))}); {span(table['filters'])} filters a layer. {bands}. Lines: the "
-        "mean, thin ones single seeds."
-    )
-    return look.finish(fig, table, "Does another training give the same?", note, look.banner_for(table))
+    return fig
 
 
 def _range(wide: pd.DataFrame, rows: pd.DataFrame, name: str, scale: float) -> tuple[np.ndarray, np.ndarray]:
@@ -266,13 +243,3 @@ def _shown(values: pd.Series) -> pd.Series:
 def _percent_of(rows: pd.DataFrame, end: str) -> pd.Series:
     """A column against the value in ascending order, in percent; nothing where that is 0."""
     return 100 * (rows[end] / rows["ascending"].where(rows["ascending"] != 0) - 1)
-
-
-def _percents(shares: pd.Series) -> str:
-    low, high = 100 * shares.min(), 100 * shares.max()
-    return f"{low:.0f} %" if f"{low:.0f}" == f"{high:.0f}" else f"{low:.0f}–{high:.0f} %"
-
-
-def span(values: pd.Series) -> str:
-    low, high = values.min(), values.max()
-    return f"{low:,.0f}" if low == high else f"{low:,.0f}–{high:,.0f}"

@@ -52,15 +52,7 @@ def imagenet_plan(table: pd.DataFrame) -> Figure:
         for label, colour, marker in _RESOURCES.values()
     ]
     key.legend(handles=handles, loc="center left", ncols=len(handles), frameon=False, borderpad=0)
-    first = table.iloc[0]
-    measured = f"{first['pillow_per_second']:.0f} images a second decoded by a core"
-    note = (
-        f"Measured: n = {measured} ({first['machine']}, load {first['load']:.1f}). Assumed: {first['assumed_gpu']}, "
-        f"{first['assumed_peak_fraction']:.0%} of its peak, {first['assumed_memory_fraction']:.0%} of its memory's "
-        f"speed, disk {first['assumed_disk'] / 1e9:.0f} GB/s, passes: {_passes(table)}; "
-        "what is under way at once overlaps."
-    )
-    return look.finish(fig, table, "What all of ImageNet would cost: a plan, not a measurement", note, None)
+    return fig
 
 
 def _panel(ax: Axes, rows: pd.DataFrame, stages: list[str]) -> None:
@@ -77,11 +69,6 @@ def _panel(ax: Axes, rows: pd.DataFrame, stages: list[str]) -> None:
         ax.plot(hours[shown], places[shown], color=colour, marker=marker, linestyle="none", zorder=2, label=name)
     machines = f"{gpus} GPU{'s' if gpus > 1 else ''}, {gpus * rows['assumed_cores'].iloc[0]} cores: {way}"
     ax.set_title(f"{machines}\n{rows['gpu_hours'].sum():,.0f} GPU-hours in all", loc="left", fontsize=8.5)
-
-
-def _passes(table: pd.DataFrame) -> str:
-    by_stage = table.groupby("stage", sort=False)["passes"].first()
-    return ", ".join(f"{stage} {passes}" for stage, passes in by_stage.items())
 
 
 def _duration(seconds: float) -> str:

@@ -37,8 +37,7 @@ def benchmarks(table: pd.DataFrame) -> Figure:
             _bars(ax, rows["text"], rows["part"], pd.Series(1.0, rows.index), [look.GREEN] * len(rows), " of it")
             ax.set(xlabel="part of what is allowed", xlim=(0, 1.25 * max(1, rows["part"].max())))
         ax.xaxis.set_major_formatter(_PLAIN)
-    note = f"{_where(table)} Medians; strokes: figures to reach; scaled: a part was timed and multiplied."
-    return look.finish(fig, table, "Ours against other ways, each pair in one run", note, None)
+    return fig
 
 
 @look.draws(
@@ -72,8 +71,7 @@ def scaling(table: pd.DataFrame) -> Figure:
         row[0].set_ylabel(name)
     for ax, over in zip(axes[1], overs, strict=True):
         ax.set_xlabel(over)
-    note = f"{_where(table)} Peak above what is held before; exponents: least squares on logarithms."
-    return look.finish(fig, table, "How time and memory grow", note, None)
+    return fig
 
 
 def _apart(sizes: list[float]) -> list[float]:
@@ -112,7 +110,3 @@ def _bars(ax: Axes, labels: pd.Series, values: pd.Series, targets: pd.Series, co
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def _where(table: pd.DataFrame) -> str:
-    return f"{look.listed(table['machine'], '; ')}, {look.listed(table['threads'])} threads."

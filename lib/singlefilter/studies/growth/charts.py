@@ -25,7 +25,7 @@ _NAMES = {
     "n": "noise per filter, n (elements)",
     "snr": "SNR = S / X",
     "covered": "labels covered per filter",
-    "dprime": "field SNR, d' (no threshold)",
+    "dprime": "field SNR, d′ (no threshold)",
 }
 
 
@@ -57,12 +57,7 @@ def statistics_by_labels(table: pd.DataFrame) -> Figure:
             ax.set_xlabel("number of labels, K")
     keys = [Line2D([], [], label=f"{layer}", **looks[layer]) for layer in layers]
     _key(key, CUT, keys, 0.13)
-    note = (
-        f"n = {shared.span(table['networks'])} networks a point, on {shared.span(table['subsets'])} subsets of "
-        "labels; training images. Bands: 95 % bootstrap intervals over subsets, and seeds inside them. Gaps: a "
-        "network without cluster (C_s) or without noise (SNR)."
-    )
-    return look.finish(fig, table, "Clusters and noise against the number of labels", note, look.banner_for(table))
+    return fig
 
 
 @look.draws("labels", "subset", "seed_of_network", "layer", "accuracy", "snr")
@@ -94,13 +89,7 @@ def trends_by_labels(table: pd.DataFrame) -> Figure:
     shared.say_infinite(snr, table["snr"])
     _trend(trend, table)
     _key(key, "K", [Line2D([], [], color=colours[k], marker=markers[k], label=f"{k:,}") for k in labels], 0.03)
-    networks = table.drop_duplicates(["labels", "subset", "seed_of_network"]).groupby("labels").size()
-    note = (
-        f"n = {shared.span(networks)} networks for each K. Lines: their mean; bands: the least to the most of them. "
-        "SNR on training images, accuracy on test images. Tau: 1 where the mean rises with every layer; dashed: the "
-        "bar of claim C5. Gaps: a network without noise or without value."
-    )
-    return look.finish(fig, table, "Do the trends hold at every number of labels?", note, look.banner_for(table))
+    return fig
 
 
 @look.draws(
@@ -138,13 +127,7 @@ def noise_by_width(table: pd.DataFrame) -> Figure:
         log_k(ax, table["filters"])
         ax.set_xlabel("filters per layer, at the last cut")
         ax.legend(loc="best")
-    note = (
-        f"n = {len(table)} networks, {shared.span(table['filters'])} filters each; "
-        f"{shared.span(table['labels'])} labels, {shared.span(table['images'])} training images per label, "
-        f"{shared.span(table['epochs'])} epochs. A point: a network, its bar the 95 % bootstrap interval over "
-        "filters. Lines: power law fitted to the means over seeds (left), means over seeds (right)."
-    )
-    return look.finish(fig, table, "Noise against the number of filters", note, look.banner_for(table))
+    return fig
 
 
 def shades(number: int) -> list[dict]:

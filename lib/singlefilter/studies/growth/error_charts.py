@@ -52,14 +52,7 @@ def error_by_labels(table: pd.DataFrame) -> Figure:
     keys = [Line2D([], [], label=look.fit(name, 1.75, 7.5, 2), **looks[name]) for name in names]
     key.set_axis_off()
     key.legend(handles=keys, loc="upper left", frameon=False, borderpad=0, labelspacing=0.9, handlelength=2.6)
-    note = (
-        f"{names[0]}: n = {shared.span(first['networks'])} networks a point, on {shared.span(first['subsets'])} "
-        f"subsets of labels; {shared.span(first['images'])} training images per label, "
-        f"{shared.span(first['epochs'])} epochs. All series: {shared.span(table['images'])} images per label, "
-        f"{shared.span(table['epochs'])} epochs. Bars: 95 % bootstrap intervals over subsets, and seeds inside them; "
-        "a maximum over few subsets comes out too low."
-    )
-    return look.finish(fig, table, "Error against the number of labels", note, look.banner_for(table))
+    return fig
 
 
 @look.draws(
@@ -115,12 +108,7 @@ def laws_of_error(table: pd.DataFrame) -> Figure:
     keys = [handle for ax in (forest, apart) for handle in ax.get_legend_handles_labels()[0]]
     key.set_axis_off()
     key.legend(handles=keys, loc="center", ncols=len(keys), frameon=False, columnspacing=1.4, handletextpad=0.3)
-    note = (
-        f"n = {shared.span(table['K'])} K a fit, least squares. Bars: 95 % bootstrap intervals over subsets, and "
-        f"seeds inside them. Grey: laws within {AS_GOOD} of the best describe the points equally well. Held out: "
-        "each K in turn, predicted from the others."
-    )
-    return look.finish(fig, table, "Which law does the error follow?", note, look.banner_for(table))
+    return fig
 
 
 def _looks(names: list[str]) -> dict[str, dict]:

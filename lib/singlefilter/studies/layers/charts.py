@@ -1,4 +1,4 @@
-"""Figures made of lines, points and intervals: curves, accuracy, statistics, the score board of the claims.
+"""Figures made of lines, points and intervals: curves, accuracy, statistics.
 
 Accuracies stand in the tables as fractions and are drawn in percent. `low` and `high` end 95 % intervals.
 """
@@ -13,9 +13,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocat
 from singlefilter import drawing as look
 
 SPLITS = {"train": "-", "test": "--"}
-VERDICTS = {"supported": look.GREEN, "not supported": look.VERMILION, "undecided": look.FAINT}
 
-_ROW = 0.92  # inches of a claim
 _PLAIN = FuncFormatter(lambda value, _: f"{value:,.10g}")
 _QUANTITIES = ("N_c", "C_s", "n", "S", "X_internal", "X_external", "snr", "dprime")
 _INTERVALS = [f"{name}{end}" for name in _QUANTITIES for end in look.ENDS]
@@ -48,10 +46,7 @@ def curves(table: pd.DataFrame) -> Figure:
     axes[2].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes[2].yaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
     fig.align_ylabels(axes)
-    minutes = table.drop_duplicates("epoch")["seconds"].sum() / 60
-    epochs = table["epoch"].nunique()
-    note = f"One run, n = {epochs} epochs, {minutes:.1f} minutes. Train: augmented images, while learning."
-    return look.finish(fig, table, "Training the whole network", note, look.banner_for(table))
+    return fig
 
 
 @look.draws("cut", "layer", "filters", "positions", "head", "fan_in", "accuracy", "low", "high", "n")
@@ -90,11 +85,7 @@ def accuracy_by_layer(table: pd.DataFrame) -> Figure:
     below.set(ylabel="inputs of the head", xlabel="layer after which the network is cut")
     _layers(below, table)
     fig.align_ylabels()
-    note = (
-        f"n = {_numbers(table['n'])} test images a point; bars: 95 % intervals. Depth and the size of "
-        "a flat head change together (lower panel); pooled heads grow with the number of filters alone."
-    )
-    return look.finish(fig, table, "Accuracy of a head on the frozen first layers", note, look.banner_for(table))
+    return fig
 
 
 @look.draws("cut", "layer", "split", *_INTERVALS, "filters", "filters_with_cluster", *_CLUSTERED, "images")
@@ -108,18 +99,18 @@ def statistics_by_layer(table: pd.DataFrame) -> Figure:
     key = fig.add_subplot(grid[0, :])
     axes = np.array([[fig.add_subplot(grid[row, column]) for column in range(3)] for row in (1, 2)])
     panels = [
-        (axes[0, 0], "clusters per filter, N_c", [("N_c", look.BLUE), ("N_c_clustered", look.CYAN)]),
-        (axes[0, 1], "labels per cluster, C_s", [("C_s", look.BLUE)]),
+        (axes[0, 0], f"clusters per filter, {look.N_C}", [("N_c", look.BLUE), ("N_c_clustered", look.CYAN)]),
+        (axes[0, 1], f"labels per cluster, {look.C_S}", [("C_s", look.BLUE)]),
         (axes[0, 2], "noise per filter, n (elements)", [("n", look.BLUE), ("n_clustered", look.CYAN)]),
         (axes[1, 0], "SNR = S / X", [("snr", look.BLUE)]),
         (axes[1, 1], "noise X, in filters", [("X_internal", look.PURPLE), ("X_external", look.GREEN)]),
-        (axes[1, 2], "field SNR, d' (no threshold)", [("dprime", look.BLUE)]),
+        (axes[1, 2], "field SNR, d′ (no threshold)", [("dprime", look.BLUE)]),
     ]
     for ax, title, quantities in panels:
         _by_layer(ax, table, quantities)
         ax.set_title(title, loc="left")
     names = {
-        "N_c_clustered": "N_c and n: only filters with a cluster",
+        "N_c_clustered": f"{look.N_C} and n: only filters with a cluster",
         "X_internal": "X: internal",
         "X_external": "X: external",
     }
@@ -134,54 +125,7 @@ def statistics_by_layer(table: pd.DataFrame) -> Figure:
         ax.tick_params(labelbottom=False)
     for ax in axes[1]:
         ax.set_xlabel("layer")
-    by_split = table.groupby("split", sort=False)["images"]
-    images = " and ".join(f"{_numbers(counts)} {split}" for split, counts in by_split)
-    note = (
-        f"n = {_numbers(table['filters'])} filters a layer, {images} images. Bands: 95 % intervals. "
-        "X internal: labels that share a cluster; X external: ones outside every cluster."
-    )
-    return look.finish(fig, table, "Clusters, noise and signal-to-noise ratio by layer", note, look.banner_for(table))
-
-
-@look.draws("claim", "statement", "statistic", "value", "low", "high", "n", "verdict", "bar")
-def claims(table: pd.DataFrame) -> Figure:
-    """The score board: a row for each claim and profile, with its statistic, interval and verdict."""
-    first = {claim: place for place, claim in enumerate(table["claim"].unique())}
-    rows = table.sort_values("claim", key=lambda ids: ids.map(first), kind="stable")
-    scales = {claim: _span(of[["value", "low", "high", "bar"]].to_numpy()) for claim, of in rows.groupby("claim")}
-    fig = look.canvas(_ROW * len(rows), width=9.4, layout="none")
-    before = None
-    for place, row in enumerate(rows.itertuples()):
-        text = look.box(fig, 0.12, place * _ROW, 9.16, _ROW)
-        scale = look.box(fig, 4.35, place * _ROW + 0.34, 2.45, 0.3)
-        if row.claim != before:
-            _words(text, 0, 0.06, row.claim, fontsize=12, fontweight="bold")
-            _words(text, 0.45, 0.08, look.fit(row.statement, 3.4, 8.5, 3), fontsize=8.5, linespacing=1.2)
-            text.axhline(1, color="0.85", linewidth=0.8)
-        down = 0.66 if row.claim != before else 0.44
-        where = look.fit(f"{row.profile}: {row.data}, {row.network}", 3.6, 7, 1)
-        _words(text, 0.45, down, where, fontsize=7, color=look.FAINT)
-        _words(text, 6.85, 0.3, _number(row.value), fontsize=10, fontweight="bold")
-        interval = f"[{_number(row.low, 2)}, {_number(row.high, 2)}]\nn = {_number(row.n)}"
-        _words(text, 6.85, 0.5, interval, fontsize=8, color="0.3", linespacing=1.25)
-        colour = VERDICTS.get(row.verdict, look.FAINT)
-        badge = {"boxstyle": "round,pad=0.45", "facecolor": colour, "edgecolor": "none"}
-        centred = {"ha": "center", "va": "center", "bbox": badge}
-        _words(text, 8.5, 0.49, row.verdict, fontsize=8.5, fontweight="bold", color="white", **centred)
-        scale.set_axis_on()
-        scale.axvline(0, color=look.FAINT, linestyle=":", linewidth=1)
-        scale.axvline(row.bar, color=look.INK, linestyle="--", linewidth=1)
-        ends = np.clip([row.low, row.high], *scales[row.claim])  # an infinite end runs to the edge
-        scale.plot(ends, [0, 0], color=colour, linewidth=3, alpha=0.6, solid_capstyle="butt")
-        scale.plot([row.value], [0], "o", color=colour, markersize=7)
-        scale.set(xlim=scales[row.claim], ylim=(-1, 1), yticks=[])
-        scale.set_title(look.fit(row.statistic, 2.45, 7.5, 2), fontsize=7.5, fontweight="normal", loc="left", pad=3)
-        scale.xaxis.set_major_locator(MaxNLocator(4))
-        scale.xaxis.set_major_formatter(_PLAIN)
-        scale.tick_params(labelsize=7, pad=1)
-        before = row.claim
-    note = "A row: a claim in a profile, estimate (dot), 95 % interval (bar), n observations; dotted line: zero."
-    return look.finish(fig, rows, "The claims, measured", note, look.banner_for(table))
+    return fig
 
 
 def _by_layer(ax: Axes, table: pd.DataFrame, quantities: list[tuple[str, tuple]]) -> None:
@@ -250,28 +194,3 @@ def _layers(ax: Axes, table: pd.DataFrame) -> None:
 def _some(values: np.ndarray, most: int) -> np.ndarray:
     """At most `most` of the values, the last one among them."""
     return values[::-1][:: -(-len(values) // most)][::-1]
-
-
-def _span(values: np.ndarray) -> tuple[float, float]:
-    finite = [0.0, *values[np.isfinite(values)]]
-    room = 0.08 * (max(finite) - min(finite)) or 1.0
-    return min(finite) - room, max(finite) + room
-
-
-def _words(ax: Axes, right: float, down: float, text: str, **look_of_it) -> None:
-    """Text at a place in inches from the top left corner of the row of a claim."""
-    width = ax.get_position().width * ax.figure.get_figwidth()
-    at = {"x": right / width, "y": 1 - down / _ROW, "transform": ax.transAxes}
-    ax.text(**at, s=text, **{"va": "top", "color": look.INK, **look_of_it})
-
-
-def _number(value: float, digits: int = 3) -> str:
-    if pd.isna(value):
-        return "–"
-    return (f"{value:,.{digits}g}" if abs(value) < 1000 else f"{value:,.0f}").replace("-", "−")
-
-
-def _numbers(values: pd.Series) -> str:
-    """`10,000` where all are the same, else `16–128`."""
-    low, high = values.min(), values.max()
-    return _number(low) if low == high else f"{_number(low)}–{_number(high)}"

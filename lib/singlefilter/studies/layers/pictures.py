@@ -24,7 +24,7 @@ CLUSTERS = [
     look.YELLOW,
 ]
 
-_IMAGES = 8  # in a row
+IMAGES = 8  # in a row
 _NAMED = 16  # labels whose names can be read on an axis
 _CELL = 0.88  # inches from one image to the next
 
@@ -39,7 +39,7 @@ def samples(table: pd.DataFrame) -> Figure:
         top = number * pitch
         heading = look.box(fig, 0.12, top, look.WIDTH - 0.24, 0.24)
         heading.text(0, 0.5, f"({name}) {rows['title'].iloc[0]}", va="center", fontsize=9.5, fontweight="bold")
-        there = rows[rows["png"] != ""].head(_IMAGES)
+        there = rows[rows["png"] != ""].head(IMAGES)
         for place, row in enumerate(there.itertuples()):
             _labelled(
                 look.box(fig, 0.32 + place * _CELL, top + 0.28, _CELL - 0.08, _CELL - 0.08),
@@ -47,17 +47,14 @@ def samples(table: pd.DataFrame) -> Figure:
                 row.label,
             )
         if there.empty:
-            note = look.box(fig, 0.32, top + 0.28, _IMAGES * _CELL - 0.08, _CELL + 0.12)
+            note = look.box(fig, 0.32, top + 0.28, IMAGES * _CELL - 0.08, _CELL + 0.12)
             frame = Rectangle(
                 (0, 0), 1, 1, facecolor="0.96", edgecolor="0.7", linestyle="--", transform=note.transAxes
             )
             note.add_patch(frame)
-            words = look.fit(" ".join(rows["note"]), _IMAGES * _CELL - 0.5, 9, 5)
+            words = look.fit(" ".join(rows["note"]), IMAGES * _CELL - 0.5, 9, 5)
             note.text(0.5, 0.5, words, ha="center", va="center", fontsize=9, color=look.INK, linespacing=1.35)
-    counts = ", ".join(f"n = {(rows['png'] != '').sum()} in ({name})" for name, rows in panels)
-    caption = table[["profile"]]
-    note = f"Images as they are stored, magnified (large ones scaled down); {counts}."
-    return look.finish(fig, caption, "What the networks look at", note)
+    return fig
 
 
 @look.draws(
@@ -115,14 +112,7 @@ def one_filter(table: pd.DataFrame) -> Figure:
         ax.set_title(title, loc="left")
     for ax in axes[-1, :3]:
         ax.set_xlabel("output unit")
-    labels = int(table["labels"].iloc[0]) if "labels" in table else size
-    shown = f", the first {size} of them in cluster order" if labels > size else ""
-    note = (
-        f"n = {len(filters)} filter{'s' * (len(filters) > 1)}, K = {labels} labels{shown}. Colours: ones inside the "
-        "square of a cluster; dark grey: noise, the ones outside every square. Order: largest cluster first, "
-        "labels in no cluster last."
-    )
-    return look.finish(fig, table, "From the fields of a single filter to its clusters", note, look.banner_for(table))
+    return fig
 
 
 @look.draws("cut", "layer", "filter", "cluster", "labels", "label", "png")
@@ -133,7 +123,7 @@ def cluster_images(table: pd.DataFrame) -> Figure:
     """
     groups = list(table.groupby(["cut", "filter", "cluster"], sort=False))
     aside, pitch = 1.25, _CELL + 0.36
-    fig = look.canvas(pitch * len(groups), width=aside + _IMAGES * _CELL + 0.2, layout="none")
+    fig = look.canvas(pitch * len(groups), width=aside + IMAGES * _CELL + 0.2, layout="none")
     for number, ((cut, which, cluster), rows) in enumerate(groups):
         top = number * pitch
         labels, seen = int(rows["labels"].iloc[0]), rows["label"].nunique()
@@ -146,14 +136,9 @@ def cluster_images(table: pd.DataFrame) -> Figure:
         heading.text(0.13, 0.54, look.fit(cut, aside, 7, 1) + words[len(cut) :], fontsize=7, color="0.3", va="top")
         # One image of each label before a second one of any.
         turn = rows.groupby("label", sort=False).cumcount()
-        for place, row in enumerate(rows.loc[turn.sort_values(kind="stable").index].head(_IMAGES).itertuples()):
+        for place, row in enumerate(rows.loc[turn.sort_values(kind="stable").index].head(IMAGES).itertuples()):
             _labelled(look.box(fig, aside + place * _CELL, top, _CELL - 0.08, _CELL - 0.08), row.png, row.label)
-    shown = sum(min(len(rows), _IMAGES) for _, rows in groups)
-    note = f"n = {shown} images, at most {_IMAGES} a row, those of every label first."
-    if "clusters" in table:
-        found = table.loc[table["cluster"] >= 0, "cluster"].nunique()
-        note += f" The {found} largest of {table['clusters'].iloc[0]} clusters."
-    return look.finish(fig, table, "What the clusters of a filter stand for", note, look.banner_for(table))
+    return fig
 
 
 def _labelled(ax: Axes, png: str, label: str) -> None:

@@ -32,7 +32,7 @@ _ENDS = ["accuracy", "low", "high"]
 _COMPARED = ("kept_fraction", *_ENDS, *shared.with_ends("ahead", "difference"), "seeds", "images")
 _ORDER = ("width", "layer", "kept_fraction")  # along a line
 _GAINS = "AFCC minus others, points"
-_NEAR = 5  # points: masks that are further behind would leave no room to see the others
+NEAR = 5  # points: masks that are further behind would leave no room to see the others
 
 
 @look.draws("layer", "moment", "method", "threshold", "used", *_COMPARED)
@@ -67,12 +67,7 @@ def masked_heads(table: pd.DataFrame) -> Figure:
     _gains(gains, last, 100 * last["kept_fraction"])
     for ax in (after, before, ahead, kept):
         ax.set_xlabel("cut after layer")
-    note = (
-        f"n = {seeds_and_images(table)}. Bands, bars: {intervals(table)}, paired where heads are compared (after "
-        f"retraining; random masks only if within {_NEAR} points). All masks keep as many connections as AFCC's, but "
-        "for that of clusters of test images: what a leak is worth. Random AFCC starts from fresh weights."
-    )
-    return look.finish(fig, table, "What masks leave of the accuracy of heads", note, look.banner_for(table))
+    return fig
 
 
 @look.draws("width", "layer", "filters", "moment", "method", *_COMPARED)
@@ -94,13 +89,7 @@ def masked_heads_by_width(table: pd.DataFrame) -> Figure:
     accuracy.set_title("accuracy after retraining, %", loc="left")
     accuracy.set_ylim(0, 108 * np.nanmax(retrained[["accuracy", "high"]]))
     kept.set_title("connections kept, %", loc="left")
-    note = (
-        f"Head after layer {shared.span(table['layer'])}, with {shared.span(table['filters'])} filters. "
-        f"n = {seeds_and_images(table)} a point. Bars: {intervals(table)}, paired where heads are compared (random "
-        f"masks only if within {_NEAR} points). All masks keep as many connections as AFCC's, but for that of "
-        "clusters of test images. Dense: retrained alike."
-    )
-    return look.finish(fig, table, "Masked heads of wider networks", note, look.banner_for(table))
+    return fig
 
 
 @look.draws("first_layer", "last_layer", "pairs", "moment", "method", "overlap", *_COMPARED)
@@ -135,12 +124,7 @@ def masked_convolutions(table: pd.DataFrame) -> Figure:
             ax.set_ylim(0 if ax in axes[0] else bottom.min(), top.max())
             ax.tick_params(labelleft=ax is row[0])
         row[0].set_ylabel(title)
-    note = (
-        f"n = {seeds_and_images(table)}. AFCC keeps a kernel where its two filters share labels; the others keep as "
-        f"many in each layer. Bars: {intervals(table)}; below, paired, after retraining, random masks only if within "
-        f"{_NEAR} points. Dense: retrained alike."
-    )
-    return look.finish(fig, table, "Convolutions pruned by shared labels", note, look.banner_for(table))
+    return fig
 
 
 @look.draws(
@@ -179,21 +163,7 @@ def truncation(table: pd.DataFrame) -> Figure:
     below.set_xlabel("layer after which the network ends")
     for ax in (above, below):
         ax.legend(loc="lower right")
-    note = (
-        f"n = {seeds_and_images(table)}. Band and bars: {intervals(table)}. Green: the first layer within "
-        f"{100 * table['within'].iloc[0]:g} points of the best, and at how many seeds it is this one."
-    )
-    return look.finish(fig, table, "Where a network may end", note, look.banner_for(table))
-
-
-def intervals(table: pd.DataFrame) -> str:
-    """What the intervals of a table of the study are, for a caption."""
-    return "95 % bootstrap intervals over images" + (" and seeds" if table["seeds"].max() > 1 else "")
-
-
-def seeds_and_images(table: pd.DataFrame) -> str:
-    seeds = shared.span(table["seeds"])
-    return f"{seeds} training {'seed' if seeds == '1' else 'seeds'}, {shared.span(table['images'])} test images"
+    return fig
 
 
 def _gains(ax: Axes, retrained: pd.DataFrame, at: pd.Series) -> None:
@@ -209,7 +179,7 @@ def _gains(ax: Axes, retrained: pd.DataFrame, at: pd.Series) -> None:
         drawn = _with_bars(method) | _aside(ax, place - 2)
         growth.bars(ax, at[rows.index], ends, 100, **{"marker": "o", "markersize": 3.5, **drawn})
         finite = 100 * ends.to_numpy(float)
-        near = np.abs(finite) <= (_NEAR if method in (study.RANDOM, study.RANDOM_AFCC) else np.inf)
+        near = np.abs(finite) <= (NEAR if method in (study.RANDOM, study.RANDOM_AFCC) else np.inf)
         shown += list(finite[np.isfinite(finite) & near])
     room = 0.08 * np.ptp(shown) or 1.0
     ax.set_ylim(min(shown) - room, max(shown) + room)

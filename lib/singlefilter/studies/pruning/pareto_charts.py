@@ -12,7 +12,6 @@ from singlefilter.studies.controls import charts as shared
 from singlefilter.studies.growth import charts as growth
 from singlefilter.studies.pruning import claims
 from singlefilter.studies.pruning.answers import AFTER
-from singlefilter.studies.pruning.charts import intervals, seeds_and_images
 from singlefilter.studies.pruning.designs import BASELINES, DENSE
 
 _FAMILIES = {  # what decides which parts go: label, colour, marker
@@ -76,14 +75,7 @@ def smaller_networks(table: pd.DataFrame) -> Figure:
     left.set_ylabel("accuracy on test images, %")
     right.tick_params(labelleft=False)
     _list(key, table)
-    machines = look.listed(table["machine"], "; ")
-    note = (
-        f"n = {seeds_and_images(table)}; {len(table)} networks. Upright bars: {intervals(table)}; "
-        f"level bars: quartiles of latency ({machines}, {look.listed(table['threads'])} threads). "
-        f"Open: baselines. Band: at most {100 * claims.POINT:g} point below dense, as trained or retrained. Steps: "
-        "no other is as good in both."
-    )
-    fig = look.finish(fig, table, "Networks that are really smaller", note, look.banner_for(table))
+    look.settle(fig)  # numbers go where there is room
     for ax, costs in ((left, table[list(_LATENCY)]), (right, millions)):
         _numbers(ax, costs.to_numpy(float), 100 * table[["accuracy", "low", "high"]].to_numpy(float))
     return fig

@@ -37,15 +37,7 @@ def recipes(table: pd.DataFrame) -> Figure:
     ax.margins(x=0.12)
     ax.grid(False, axis="y")
     ax.legend(loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=2, frameon=False)
-    note = (
-        f"n = {_count(table['images'])} held-out and {_count(table['test_images'])} test images, one training each; "
-        "bars: 95 % intervals over images; times: of training on all training images."
-    )
-    return look.finish(fig, table, "Recipes, and which one was chosen", note, look.banner_for(table))
-
-
-def _count(images: pd.Series) -> str:
-    return look.listed(f"{count:,}" for count in images)
+    return fig
 
 
 def _duration(seconds: float) -> str:

@@ -1,0 +1,42 @@
+"""The figure of clusters beside those of null models: what makes it, and what it says."""
+
+import pandas as pd
+
+from singlefilter import drawing as look
+from singlefilter.studies.chance import charts, tables
+from singlefilter.studies.declaration import Declaration, course, span
+
+
+def _note(table: pd.DataFrame) -> str:
+    trunk = "Untrained trunk: under trained heads. " if (table["model"] == "untrained trunk").any() else ""
+    return (
+        f"n = {span(table['filters'])} filters a layer, training images; d′: {span(table['images'])} "
+        f"test images. Bands: 95 % intervals; chance models: {table['draws'].max()} draws. {trunk}Marks: 95 % "
+        f"interval of found − null, each layer on its own. Last row: which nulls both {look.C_S} and share are above."
+    )
+
+
+def _alt(table: pd.DataFrame) -> str:
+    verdicts = table.drop_duplicates("layer")["verdict"].value_counts()
+    counts = ", ".join(f"{verdict} in {count} layers" for verdict, count in verdicts.items())
+    found = table[table["model"] == "found"]
+    return (
+        "Above, a grid with layers across and a row for each quantity and null model: blue where what was found is "
+        "above the null model, grey where the two are not told apart, red where it is below. Under it six panels of "
+        "lines with layers along the horizontal axis, one line for what was found and one for each null model. "
+        f"The verdict on both sizes is: {counts}. Labels per cluster, as found, go {course(found, 'C_s')}."
+    )
+
+
+FIGURES = (
+    Declaration(
+        name="clusters_are_real",
+        title="Are the clusters real?",
+        table=tables.clusters_are_real,
+        draw=charts.clusters_are_real,
+        notebook="05",
+        shows="Whether the clusters that were found are above those of each null model, layer by layer.",
+        note=_note,
+        alt=_alt,
+    ),
+)

@@ -1,0 +1,92 @@
+"""A figure, declared once: what makes its table, what draws it, and what it says in words.
+
+Every study has its own in `figures.py`, as `FIGURES`; `singlefilter.figures.registry` gathers them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from singlefilter import drawing as look
+from singlefilter.pipeline import stages
+
+Said = str | Callable[[pd.DataFrame], str]  # words, or what makes them of the table
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a figure says: a title, sentences that explain it, and for who cannot see it what one sees."""
+
+    title: str
+    caption: str
+    alt: str
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """A figure.  `table`: what makes its table of a run, `None` where it is a machine's; `draw`: a function with
+    `look.draws`; `notebook`: the number of the one that shows it; `groups`: those that a profile has to have for it.
+
+    `shows` is a sentence on what is shown, `note` says n, and what bars, bands and colours are: it stands on the
+    picture, too.  `alt` says how axes are laid out and what one sees, in plain text.  In `title`, `shows` and `note`
+    symbols are written as `drawing.SYMBOLS`.
+    """
+
+    name: str
+    title: str
+    draw: Callable[[pd.DataFrame], Figure]
+    table: Callable[[stages.Run], pd.DataFrame] | None
+    notebook: str | None
+    shows: str
+    note: Said
+    alt: Said
+    groups: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What the table has to have."""
+        return self.draw.columns
+
+    def words(self, table: pd.DataFrame) -> Words:
+        """Title, caption and alt text of the figure of a table."""
+        return Words(self.title, f"{self.shows} {_of(self.note, table)}", _of(self.alt, table))
+
+    def drawn(self, table: pd.DataFrame) -> Figure:
+        """The figure of a table; raises `TableError` for one without rows or without a column that it needs."""
+        fig = self.draw(table)
+        with look.style():
+            look.finish(fig, table, self.title, _of(self.note, table), self.draw.common)
+        fig.alt = _of(self.alt, table)
+        return fig
+
+
+def span(values: pd.Series) -> str:
+    """Whole numbers in words: `10,000` where all are the same, else `16–128`."""
+    low, high = values.min(), values.max()
+    return f"{low:,.0f}" if low == high else f"{low:,.0f}–{high:,.0f}"
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number as a reader says it, the ones that are none in words."""
+    if math.isnan(value):
+        return "no value"
+    if math.isinf(value):
+        return "infinity"
+    return (f"{value:,.{digits}g}" if abs(value) < 1000 else f"{value:,.0f}").replace("-", "−")
+
+
+def course(table: pd.DataFrame, name: str, along: str = "layer", scale: float = 1) -> str:
+    """The two ends of a line: `from 1.2 at layer 1 to 9 at layer 13`; means where several rows are at a place."""
+    means = scale * table.groupby(along)[name].mean().sort_index()
+    word = {"labels": "K =", "width": "d ="}.get(along, along)
+    ends = [f"{number(means.iloc[place])} at {word} {means.index[place]:,g}" for place in (0, -1)]
+    return f"from {ends[0]} to {ends[1]}" if len(means) > 1 else ends[0]
+
+
+def _of(said: Said, table: pd.DataFrame) -> str:
+    return said if isinstance(said, str) else said(table)
