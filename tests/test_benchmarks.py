@@ -16,7 +16,7 @@ import torch
 from benchmarks import cases, machine, naive, peers, run, scaling, suite, table, timing
 
 from singlefilter import data, networks, profiles
-from singlefilter.figures import files
+from singlefilter.figures import files, registry
 from singlefilter.method import clusters
 from singlefilter.networks import training
 
@@ -312,7 +312,7 @@ def test_charts_show_the_rows():
     about = {"profile": "benchmarks", "data": "random", "network": "VGG-16", "seed": "1"}
     written = pd.DataFrame(rows).assign(**about).to_csv(index=False)
     again = files.read_table(io.StringIO(written))
-    fig = files.OF_A_MACHINE["benchmarks"](again.assign(extrapolated=again["extrapolated"] == "True"))
+    fig = registry.OF_A_MACHINE["benchmarks"].drawn(again.assign(extrapolated=again["extrapolated"] == "True"))
     ratios, parts = fig.axes
     assert [patch.get_width() for patch in ratios.patches] == [6]
     assert [patch.get_width() for patch in parts.patches] == [1.25]
@@ -326,5 +326,5 @@ def test_a_curve_of_memory_without_any_still_draws():
     root = Path(__file__).resolve().parents[1]
     measured = files.read_table(root / "figures" / "benchmarks" / "scaling.csv")
     none = measured.assign(peak_mb=measured["peak_mb"].where(measured["over"] != "images", 0))
-    scales = [ax.get_yscale() for ax in files.OF_A_MACHINE["scaling"](none).axes]
+    scales = [ax.get_yscale() for ax in registry.OF_A_MACHINE["scaling"].drawn(none).axes]
     assert scales.count("linear") == 1

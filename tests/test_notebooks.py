@@ -10,7 +10,7 @@ import papermill
 import pytest
 
 from singlefilter import notebooks
-from singlefilter.figures import files
+from singlefilter.figures import registry
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -105,15 +105,17 @@ def outputs(copy: Path) -> list[dict]:
 def test_runs_and_shows_its_figures(path, executed):
     copy = executed[path.name[:2]]
     shown = [output for output in outputs(copy) if "image/png" in output.get("data", {})]
-    published = sum(source(cell).count("figures.publish(") for cell in cells(path, "code"))
+    published = sum(source(cell).count("figures.show(") for cell in cells(path, "code"))
     assert len(shown) >= published >= 1
+    described = [output for output in shown if output["metadata"].get("image/png", {}).get("alt")]
+    assert len(described) >= published
     assert [output for output in outputs(copy) if output.get("name") == "stderr"] == []
     assert copy.with_suffix(".html").read_text(encoding="utf-8").count("data:image/png") >= published
 
 
 def test_every_figure_comes_from_a_notebook(home, executed):
     folder = home / "figures" / "tiny"
-    for name in files.FIGURES:
+    for name in registry.FIGURES:
         assert {path.suffix for path in folder.glob(f"{name}.*")} == {".csv", ".png", ".svg"}, name
     assert json.loads((folder / "provenance.json").read_text())["seed"] == 1
 

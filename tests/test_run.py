@@ -9,7 +9,7 @@ import types
 import pytest
 
 from singlefilter import figures, notebooks, profiles, run, store
-from singlefilter.figures import files
+from singlefilter.figures import registry
 from singlefilter.networks import training
 from singlefilter.pipeline import stages
 from singlefilter.studies.layers import tables
@@ -209,7 +209,7 @@ def test_fresh_forgets_first(tiny_home, home, command):
 
 
 def test_figures_are_drawn_again_from_their_tables_alone(tiny, tiny_home, command, monkeypatch):
-    figures.publish(tiny, "curves", tables.curves(tiny))
+    figures.show(tiny, "curves", tables.curves(tiny))
     folder = figures.folder(tiny)
     before = (folder / "curves.svg").read_bytes()
     (folder / "curves.svg").unlink()
@@ -232,4 +232,4 @@ def test_every_shipped_profile_fits_its_network():
         run = stages.of(name)
         cuts = {"vgg": 13, "efficientnet_b0": 9}[run.profile.network.name]
         assert len(stages.points(run)) == cuts * len(run.profile.heads.kinds)
-    assert set(files.FIGURES) >= {"accuracy_by_layer", "statistics_by_layer", "claims"}
+    assert set(registry.FIGURES) >= {"accuracy_by_layer", "statistics_by_layer", "claims"}

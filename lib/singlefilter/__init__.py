@@ -12,8 +12,8 @@ only what stands before it:
 - `afcc`: pruning by what filters recognise
 - `analysis`: all of that for a network and images of one's own
 - `pipeline`: the stages of a profile, kept in the store, and many of them at once
-- `studies`: a folder for each question, with its tables, claims and charts
-- `figures`: every figure by name, its files, and packs of them
+- `studies`: a folder for each question, with its tables, claims, charts, and what its figures say
+- `figures`: the registry of all figures, their files, and packs of them
 - `explorer`, `notebooks`, `run`: a widget, the notebooks, the command line
 
 For one's own network: `analyze`, `cuts`, `compare`, `load`; `CutError`, `HeadError`, `InputError`, `ForwardError` say

@@ -8,13 +8,13 @@ import torch
 from tests.conftest import TINY, forget_caches
 
 from singlefilter import profiles, run, store
-from singlefilter.figures import files, packing, registry
+from singlefilter.figures import files, packing, publishing, registry
 from singlefilter.networks import training
 from singlefilter.pipeline import stages
 from singlefilter.studies.chance import tables as chance
 from singlefilter.studies.layers import counting, tables
 
-DRAWN = [*registry.TABLES][1 : [*registry.TABLES].index("error_by_labels")]  # by notebooks 02 to 05
+DRAWN = [*registry.FIGURES][1 : [*registry.FIGURES].index("error_by_labels")]  # by notebooks 02 to 05
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def source(tiny_home, tmp_path_factory):
         done = stages.of(str(home / "tiny.yaml"))
         for network in registry.networks(packing.packed(done)):
             stages.complete(network)
-        registry.publish(done, DRAWN)
+        publishing.show_all(done, DRAWN)
     forget_caches()
     return home
 

@@ -1,6 +1,7 @@
-"""Figures without notebooks: the same tables that the notebooks publish, and one that fails loses no other."""
+"""The registry is what notebooks show; figures without notebooks; one that fails loses no other."""
 
 import ast
+import dataclasses
 import importlib
 import json
 import shutil
@@ -9,18 +10,18 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from tests.conftest import forget_caches, one_by_one
+from tests.figures.test_words import check
 
-from singlefilter import run
-from singlefilter.figures import files, registry
+from singlefilter import figures, profiles, run
+from singlefilter.figures import registry
 from singlefilter.pipeline import sweeps
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 
 
-def published(notebook: Path) -> dict[str, tuple[object, str | None]]:
-    """By its name, for each figure that a notebook publishes: the function whose table it is, and the group that the
-    notebook is about."""
+def shown(notebook: Path) -> dict[str, object]:
+    """By its name, for each figure of a notebook: the function whose table it hands over, None without one."""
     content = json.loads(notebook.read_text(encoding="utf-8"))
     cells = ["".join(cell["source"]) for cell in content["cells"] if cell["cell_type"] == "code"]
     code = ast.parse("\n".join(cells))
@@ -38,28 +39,42 @@ def published(notebook: Path) -> dict[str, tuple[object, str | None]]:
     found = {}
     calls = [node for node in ast.walk(code) if isinstance(node, ast.Call)]
     for node in sorted(calls, key=lambda call: call.lineno):
-        if ast.unparse(node.func) == "figures.publish":
-            first, name, table = node.args
-            made = assigned[table.id] if isinstance(table, ast.Name) else table
-            module, function = ast.unparse(made.func).split(".")
-            assert [ast.unparse(argument) for argument in (first, *made.args)] == ["run", "run"]
-            group = content["metadata"].get("singlefilter", {}).get("group")
-            found[ast.literal_eval(name)] = getattr(importlib.import_module(modules[module]), function), group
+        if ast.unparse(node.func) == "figures.show":
+            first, name, *table = node.args
+            assert ast.unparse(first) == "run"
+            found[ast.literal_eval(name)] = None
+            if table:
+                made = assigned[table[0].id]
+                module, function = ast.unparse(made.func).split(".")
+                assert [ast.unparse(argument) for argument in made.args] == ["run"]
+                found[ast.literal_eval(name)] = getattr(importlib.import_module(modules[module]), function)
     return found
 
 
-def test_the_tables_are_those_of_the_notebooks():
-    """The same names in the same order, made by the same functions, with the same groups of the profile."""
-    of_notebooks = {name: made for notebook in NOTEBOOKS for name, made in published(notebook).items()}
-    assert set(of_notebooks) == set(files.FIGURES)
-    assert [(name, source.table) for name, source in registry.TABLES.items()] == [
-        (name, table) for name, (table, _) in of_notebooks.items()
+def test_every_figure_is_shown_in_its_notebook_in_order_and_from_its_table():
+    of_notebooks = {notebook.name[:2]: shown(notebook) for notebook in NOTEBOOKS}
+    assert [(name, one.notebook) for name, one in registry.FIGURES.items()] == [
+        (name, number) for number, names in of_notebooks.items() for name in names
     ]
-    # in a notebook these two ask the profile, or for rows, themselves
-    asked = {"recipes": ("choice",), "masked_heads_by_width": ("afcc", "by_width")}
-    assert {name: source.groups for name, source in registry.TABLES.items()} == {
-        name: asked.get(name, (group,) if group else ()) for name, (_, group) in of_notebooks.items()
-    }
+    handed = {name: table for names in of_notebooks.values() for name, table in names.items() if table}
+    assert len(handed) > 5
+    assert {name: registry.FIGURES[name].table for name in handed} == handed
+
+
+def test_a_figure_needs_the_group_that_its_notebook_is_about():
+    for notebook in NOTEBOOKS:
+        about = json.loads(notebook.read_text(encoding="utf-8"))["metadata"].get("singlefilter", {}).get("group")
+        for name in shown(notebook):
+            groups = registry.FIGURES[name].groups
+            assert set(groups) <= {field.name for field in dataclasses.fields(profiles.Profile)}
+            assert about in groups if about else groups in ((), ("choice",))
+
+
+def test_no_two_studies_declare_the_same_figure():
+    declared = [one.name for study in registry.STUDIES for one in study.FIGURES]
+    assert sorted(declared) == sorted(registry.FIGURES)
+    assert not registry.FIGURES.keys() & registry.OF_A_MACHINE.keys()
+    assert all(one.table is None and one.notebook is None for one in registry.OF_A_MACHINE.values())
 
 
 @pytest.fixture
@@ -77,8 +92,9 @@ def own_home(tiny_home, tmp_path, monkeypatch):
 def test_every_figure_by_one_command(own_home, capsys):
     assert run.main(["publish", str(own_home / "tiny.yaml")]) == 0
     folder = own_home / "figures" / "tiny"
-    for name in files.FIGURES:
+    for name, declared in registry.FIGURES.items():
         assert {path.suffix for path in folder.glob(f"{name}.*")} == {".csv", ".png", ".svg"}, name
+        check(declared.words(figures.read_table(folder / f"{name}.csv")))
     assert json.loads((folder / "provenance.json").read_text())["profile"]["name"] == "tiny"
     assert "passed over" not in capsys.readouterr().out
 
@@ -87,7 +103,7 @@ def test_one_that_fails_loses_no_other_and_one_without_its_group_is_passed_over(
     def broken(_):
         raise ZeroDivisionError("of a test")
 
-    monkeypatch.setitem(registry.TABLES, "curves", registry.Source(broken))
+    monkeypatch.setitem(registry.FIGURES, "curves", dataclasses.replace(registry.FIGURES["curves"], table=broken))
     own = own_home / "own.yaml"
     own.write_text((own_home / "tiny.yaml").read_text().split("by_width:")[0])
     names = ["curves", "noise_by_width", "masked_heads_by_width", "accuracy_by_layer"]
@@ -102,7 +118,8 @@ def test_one_that_fails_loses_no_other_and_one_without_its_group_is_passed_over(
 
 
 def test_a_table_without_rows_is_a_failure(own_home, capsys, monkeypatch):
-    monkeypatch.setitem(registry.TABLES, "curves", registry.Source(lambda _: pd.DataFrame()))
+    empty = dataclasses.replace(registry.FIGURES["curves"], table=lambda _: pd.DataFrame())
+    monkeypatch.setitem(registry.FIGURES, "curves", empty)
     own = shutil.copy(own_home / "tiny.yaml", own_home / "own.yaml")
     assert run.main(["publish", str(own), "--figure", "curves"]) == 1
     assert "curves: TableError" in capsys.readouterr().err

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.colors import to_rgba
 
 from singlefilter import drawing as look
-from singlefilter.figures import files
+from singlefilter.figures import files, registry
 from singlefilter.studies.chance import charts as chance_charts
 from singlefilter.studies.chance import tables as chance
 
@@ -95,7 +95,7 @@ def control_tables(layers: int = 5) -> dict[str, pd.DataFrame]:
 
 
 def draw(name: str, table: pd.DataFrame):
-    return files.FIGURES[name](table.assign(**COMMON))
+    return registry.FIGURES[name].drawn(table.assign(**COMMON))
 
 
 def words(fig) -> str:
@@ -159,7 +159,7 @@ def test_every_layer_and_null_has_its_mark():
     marks = fig.axes[0]
     asked = [label.get_text() for label in marks.get_yticklabels()]
     nulls = ("untrained trunk", "permuted labels", "random matrices")
-    assert asked == [*(f"{q} · {n}" for q in ("C_s", "share") for n in nulls), "d' · untrained trunk", "both above"]
+    assert asked == [*(f"{q} · {n}" for q in ("$C_s$", "share") for n in nulls), "d′ · untrained trunk", "both above"]
     colour = {
         (round(patch.get_x() + 0.45), round(patch.get_y() + 0.42)): patch.get_facecolor() for patch in marks.patches
     }
@@ -183,7 +183,7 @@ def test_splits_draw_shares_and_ratios():
     shares, noise, snr = draw("splits", splits_table()).axes
     np.testing.assert_allclose(line(shares, "in both / in either"), [[m, 10 * m] for m in range(1, 6)])
     np.testing.assert_allclose(line(noise, "internal"), [[m, 1 + 0.1 * m] for m in range(1, 6)])
-    np.testing.assert_allclose(line(snr, "field SNR, d'"), [[m, 1 + 0.1 * m] for m in range(1, 6)])
+    np.testing.assert_allclose(line(snr, "field SNR, d′"), [[m, 1 + 0.1 * m] for m in range(1, 6)])
 
 
 def test_seeds_draw_mean_and_range_and_say_when_there_is_one():

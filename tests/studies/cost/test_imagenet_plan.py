@@ -15,7 +15,7 @@ from benchmarks import cases, decoding, run
 from PIL import Image
 from torch import nn
 
-from singlefilter.figures import files
+from singlefilter.figures import files, registry
 from singlefilter.studies.cost import imagenet_plan
 from singlefilter.studies.cost.imagenet_plan import DECODE, EVERY_PASS, HEADS, MEASURE, ONCE, TRAIN, Assumed, Counts
 
@@ -184,7 +184,7 @@ COMMITTED = ROOT / "figures" / "benchmarks" / "imagenet_plan.csv"
 
 def test_the_chart_marks_every_resource_and_the_slowest_last():
     plan = files.read_table(COMMITTED)
-    fig = files.OF_A_MACHINE["imagenet_plan"](plan)
+    fig = registry.OF_A_MACHINE["imagenet_plan"].drawn(plan)
     panels = [ax for ax in fig.axes if ax.lines]
     assert len(panels) == 4
     assert "GPU-hours in all" in panels[0].get_title(loc="left")

@@ -8,7 +8,7 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from singlefilter.figures import files
+from singlefilter.figures import files, registry
 from singlefilter.studies.growth import charts as growth_charts
 from singlefilter.studies.growth import laws
 
@@ -113,7 +113,7 @@ def tables(common: dict = CIFAR, counts=PICTURES) -> dict[str, pd.DataFrame]:
 
 
 def draw(name: str, table: pd.DataFrame) -> Figure:
-    return files.FIGURES[name](table)
+    return registry.FIGURES[name].drawn(table)
 
 
 def texts(fig: Figure) -> list[Text]:

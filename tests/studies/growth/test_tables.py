@@ -10,7 +10,7 @@ import torch
 from tests.conftest import one_by_one
 
 from singlefilter import drawing, profiles
-from singlefilter.figures import files
+from singlefilter.figures import registry
 from singlefilter.method import statistics
 from singlefilter.pipeline import stages
 from singlefilter.studies.growth import laws, series, summaries
@@ -86,7 +86,7 @@ def test_curves_in_the_order_of_the_figure(done):
 
 def test_errors_are_summaries_of_what_the_series_hold(done, observed):
     table = growth.error_by_labels(done)
-    assert set(files.FIGURES["error_by_labels"].columns) - {"profile"} == set(table)
+    assert set(registry.FIGURES["error_by_labels"].columns) - {"profile"} == set(table)
     networks = last_cut(observed)
     for labels, at_k in networks.groupby("labels"):
         for shows in ("mean", "max"):
@@ -131,7 +131,7 @@ def test_epochs_are_those_at_each_number_of_labels(done):
 
 def test_laws_of_every_curve_with_four_numbers_of_labels(done, observed):
     table = growth.laws_of_error(done)
-    assert set(files.FIGURES["laws_of_error"].columns) - {"profile"} == set(table)
+    assert set(registry.FIGURES["laws_of_error"].columns) - {"profile"} == set(table)
     fitted = table[["series", "shows"]].drop_duplicates()
     assert list(fitted.itertuples(index=False, name=None)) == [
         (FIRST, "mean"),
@@ -161,7 +161,7 @@ def test_three_numbers_of_labels_are_too_few_for_laws(done):
 
 def test_statistics_of_each_cut(done, observed):
     table = growth.statistics_by_labels(done)
-    assert set(files.FIGURES["statistics_by_labels"].columns) - {"profile"} <= set(table)
+    assert set(registry.FIGURES["statistics_by_labels"].columns) - {"profile"} <= set(table)
     assert list(table["layer"].unique()) == [2, 4, 8] and set(table["network"]) == {"VGG-11, d = 2"}
     networks = last_cut(observed)
     for labels, at_k in networks.groupby("labels"):
@@ -184,7 +184,7 @@ def test_a_quantity_that_one_network_lacks_is_missing(done, observed, monkeypatc
 
 def test_trends_hold_every_network_of_the_first_depth(done, observed):
     table = growth.trends_by_labels(done)
-    assert set(files.FIGURES["trends_by_labels"].columns) - {"profile"} == set(table)
+    assert set(registry.FIGURES["trends_by_labels"].columns) - {"profile"} == set(table)
     assert len(table) == (2 + 2 + 2 + 1) * 3  # networks, cuts
     networks = last_cut(observed)
     merged = table.merge(networks, on=["labels", "subset", "layer"], suffixes=("", "_expected"))
@@ -195,7 +195,7 @@ def test_trends_hold_every_network_of_the_first_depth(done, observed):
 
 def test_noise_of_every_width_with_an_interval_over_filters(done):
     table = growth.noise_by_width(done)
-    assert set(files.FIGURES["noise_by_width"].columns) - {"profile"} == set(table)
+    assert set(registry.FIGURES["noise_by_width"].columns) - {"profile"} == set(table)
     assert len(table) == 2 * 2 * 2
     items = series.by_width(done)
     of_filters = series.noise(items)
@@ -213,7 +213,7 @@ def test_noise_of_every_width_with_an_interval_over_filters(done):
 
 def test_every_table_draws(done):
     for name in ("error_by_labels", "laws_of_error", "statistics_by_labels", "trends_by_labels", "noise_by_width"):
-        files.FIGURES[name](getattr(growth, name)(done).assign(profile="tiny"))
+        registry.FIGURES[name].drawn(getattr(growth, name)(done).assign(profile="tiny"))
 
 
 def test_claims_for_what_the_profile_has(done):

@@ -9,12 +9,12 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from singlefilter import data, figures
+from singlefilter import data, drawing, figures
 from singlefilter.figures import files, registry
 from singlefilter.method import heads
 from singlefilter.pipeline import stages
-from singlefilter.studies import scoreboard
 from singlefilter.studies.layers import tables
+from singlefilter.studies.scoreboard import tables as scoreboard
 
 LAYERS = range(1, 14)
 ENDS = ("", "_low", "_high")
@@ -191,7 +191,7 @@ def test_cluster_images_show_the_labels_they_name(tiny):
     assert len(table) == 5
     for row in table.itertuples():
         first = split.names.index(row.label) * 10
-        shown = np.asarray(files.decode_png(row.png))  # [3, H, W] or [H, W, 3]
+        shown = np.asarray(drawing.decode_png(row.png))  # [3, H, W] or [H, W, 3]
         expected = split.images[first].numpy()
         np.testing.assert_array_equal(shown, expected)
 
@@ -217,10 +217,10 @@ def test_samples_say_how_to_get_what_is_missing(tiny):
     assert (table[table["panel"] == "C"]["note"] == "").all()
 
 
-@pytest.mark.parametrize("name", files.FIGURES)
+@pytest.mark.parametrize("name", registry.FIGURES)
 def test_every_table_is_published_and_drawn_again(tiny, name):
-    table = registry.TABLES[name].table(tiny)
-    figures.publish(tiny, name, table)
+    table = registry.FIGURES[name].table(tiny)
+    figures.show(tiny, name, table)
     folder = figures.folder(tiny)
     assert folder.parts[-2:] == ("figures", "tiny")
     written = files.read_table(folder / f"{name}.csv")

@@ -8,7 +8,7 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from singlefilter.figures import files
+from singlefilter.figures import files, registry
 from singlefilter.studies.pruning import convolution_study, designs, head_study, study
 from singlefilter.studies.pruning.designs import Design
 
@@ -132,7 +132,7 @@ def tables(common: dict = CIFAR, seeds: int = 3) -> dict[str, pd.DataFrame]:
 
 
 def draw(name: str, table: pd.DataFrame) -> Figure:
-    return files.FIGURES[name](table)
+    return registry.FIGURES[name].drawn(table)
 
 
 def texts(fig: Figure) -> list[Text]:

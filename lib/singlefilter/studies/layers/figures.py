@@ -43,7 +43,7 @@ def _curves_alt(table: pd.DataFrame) -> str:
 
 def _accuracy_note(table: pd.DataFrame) -> str:
     return (
-        f"n = {span(table['n'])} test images a point; bars: 95 % intervals. Depth and the size of "
+        f"n = {span(table['n'])} test images a point; bars: 95\u00a0% intervals. Depth and the size of "
         "a flat head change together (lower panel); pooled heads grow with the number of filters alone."
     )
 
@@ -108,7 +108,7 @@ def _statistics_note(table: pd.DataFrame) -> str:
     by_split = table.groupby("split", sort=False)["images"]
     images = " and ".join(f"{span(counts)} {split}" for split, counts in by_split)
     return (
-        f"n = {span(table['filters'])} filters a layer, {images} images. Bands: 95 % intervals. "
+        f"n = {span(table['filters'])} filters a layer, {images} images. Bands: 95\u00a0% intervals. "
         "X internal: labels that share a cluster; X external: ones outside every cluster."
     )
 

@@ -24,7 +24,10 @@ FIGURES = (
         draw=charts.claims,
         notebook="10",
         shows="Every claim with its statistic, its interval and the verdict by a rule that was fixed beforehand.",
-        note="A row: a claim in a profile, estimate (dot), 95 % interval (bar), n observations; dotted line: zero.",
+        note=(
+            "A row: a claim in a profile, estimate (dot), 95\u00a0% interval (bar), n observations; "
+            "dotted line: zero."
+        ),
         alt=_alt,
     ),
 )
