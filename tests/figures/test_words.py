@@ -54,6 +54,16 @@ def test_words_of_every_figure_and_the_note_stands_on_the_picture(name, common):
         assert " ".join(note.split()) in shown
 
 
+@pytest.mark.parametrize(
+    "name", sorted(registry.FIGURES.keys() - {"label_orders"})
+)  # whose table has all of its quantities
+def test_words_of_a_table_of_which_most_is_missing(name):
+    """A profile may measure one layer, one split, one method."""
+    table = tables(CIFAR)[name]
+    for place in range(0, len(table), max(1, len(table) // 20)):
+        check(registry.FIGURES[name].words(table.iloc[[place]]))
+
+
 def test_no_two_figures_say_the_same():
     for one, other in combinations(EVERY.values(), 2):
         assert one.title != other.title and one.shows != other.shows
@@ -66,6 +76,7 @@ def test_alt_text_says_what_the_table_says():
     assert course(rows, "snr") == "from 1.25 at layer 1 to 9 at layer 3"
     assert course(rows.assign(labels=[1000, 3, 30]), "snr", "labels", 100) == "from 125 at K = 3 to 900 at K = 1,000"
     assert course(rows[:1], "snr") == "9 at layer 3"
+    assert course(rows[:0], "snr") == "no value"
     assert course(rows.assign(snr=[np.inf, np.nan, 1]), "snr") == "from no value at layer 1 to infinity at layer 3"
     assert [number(value) for value in (-0.5, 12345.6, 0.1234)] == ["−0.5", "12,346", "0.123"]
     assert (span(pd.Series([10000, 10000])), span(pd.Series([16, 1280]))) == ("10,000", "16–1,280")
