@@ -93,7 +93,7 @@ class Drawing(Figure):
         file = io.BytesIO()
         with style():
             self.savefig(file, format="png", dpi=120)
-        return file.getvalue(), {"alt": self.alt}
+        return file.getvalue(), {"alt": self.alt} if self.alt else {}
 
 
 @contextlib.contextmanager

@@ -151,6 +151,7 @@ def test_saved_and_loaded_it_is_the_same(tmp_path):
 def test_figures(tmp_path):
     torch.manual_seed(0)
     result = run(small(), at=["0", "1"], labels=["a", "b", "c_d", "$x$"])
+    assert "<th>N<sub>c</sub></th>" in result._repr_html_()
     figure = result.plot(tmp_path / "layers.png")
     assert (tmp_path / "layers.png").stat().st_size > 5000
     lines = figure.axes[0].lines[0].get_ydata()

@@ -11,7 +11,7 @@ from tests.figures.test_files import CIFAR, GLYPHS, tables, words
 
 from singlefilter import drawing, figures
 from singlefilter.figures import registry
-from singlefilter.studies.declaration import Words, course, number, span
+from singlefilter.studies.declaration import Words, counted, course, number, span
 
 ROOT = Path(__file__).resolve().parents[2]
 EVERY = registry.FIGURES | registry.OF_A_MACHINE
@@ -74,15 +74,19 @@ def test_no_two_figures_say_the_same():
 def test_alt_text_says_what_the_table_says():
     rows = pd.DataFrame({"layer": [3, 1, 2], "snr": [9.0, 1.25, 4.0]})
     assert course(rows, "snr") == "from 1.25 at layer 1 to 9 at layer 3"
-    assert course(rows.assign(labels=[1000, 3, 30]), "snr", "labels", 100) == "from 125 at K = 3 to 900 at K = 1,000"
+    assert (
+        course(rows.assign(labels=[1000, 3, 30]), "snr", "labels", True)
+        == "from 125 % at K = 3 to 900 % at K = 1,000"
+    )
     assert course(rows[:1], "snr") == "9 at layer 3"
     assert course(rows[:0], "snr") == "no value"
     assert course(rows.assign(snr=[np.inf, np.nan, 1]), "snr") == "from no value at layer 1 to infinity at layer 3"
+    assert [counted(one, "label") for one in (0, 1, 1024)] == ["0 labels", "1 label", "1,024 labels"]
     assert [number(value) for value in (-0.5, 12345.6, 0.1234)] == ["−0.5", "12,346", "0.123"]
     assert (span(pd.Series([10000, 10000])), span(pd.Series([16, 1280]))) == ("10,000", "16–1,280")
     accuracy = tables(CIFAR, layers=3)["accuracy_by_layer"]
     assert (
-        "The accuracy of flat heads goes from 4 at layer 1 to 12 at layer 3."
+        "The accuracy of flat heads goes from 4 % at layer 1 to 12 % at layer 3."
         in EVERY["accuracy_by_layer"].words(accuracy).alt
     )
 

@@ -39,7 +39,7 @@ def of_layers(tables: Mapping[str, pd.DataFrame], title: str) -> Figure:
                 ax.set_xlabel("depth, from the first cut to the last")
         if len(tables) > 1:
             fig.axes[0].legend()
-        return look.finish(fig, pd.DataFrame(), title, "Bars: 95 % intervals, over images or (SNR) filters.")
+        return look.finish(fig, pd.DataFrame(), title, "Bars: 95 % intervals, over images or (SNR) filters.", ())
 
 
 def of_filter(
@@ -79,7 +79,7 @@ def of_filter(
             f"K = {len(found)} labels. Colours: ones inside the square of a cluster; grey: noise, the {noise} "
             "ones outside every square. Order: largest cluster first, labels in no cluster last."
         )
-        return look.finish(fig, pd.DataFrame(), title, note)
+        return look.finish(fig, pd.DataFrame(), title, note, ())
 
 
 def written(figure: Figure, path: str | Path | None) -> Figure:
@@ -104,7 +104,7 @@ def as_text(layers: pd.DataFrame, html: bool = False) -> str:
         values = scale * layers[[name, f"{name}_low", f"{name}_high"]]
         told = {"accuracy": "accuracy, %", "snr": "SNR", "dprime": "d\u2032"}.get(name, name)
         shown[told] = [f"{m:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]" for m, low, high in values.to_numpy()]
-    return shown.to_html(index=False) if html else shown.to_string(index=False)
+    return look.with_symbols(shown.to_html(index=False)) if html else shown.to_string(index=False)
 
 
 def _by_size(found: np.ndarray) -> list[int]:

@@ -80,13 +80,19 @@ def number(value: float, digits: int = 3) -> str:
     return (f"{value:,.{digits}g}" if abs(value) < 1000 else f"{value:,.0f}").replace("-", "−")
 
 
-def course(table: pd.DataFrame, name: str, along: str = "layer", scale: float = 1) -> str:
+def counted(count: int, thing: str) -> str:
+    """`1 cluster`, `1,024 clusters`."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+def course(table: pd.DataFrame, name: str, along: str = "layer", percent: bool = False) -> str:
     """The two ends of a line: `from 1.2 at layer 1 to 9 at layer 13`; means where several rows are at a place."""
+    scale, unit = (100, " %") if percent else (1, "")
     means = scale * table.groupby(along)[name].mean().sort_index()
     if means.empty:
         return number(math.nan)
     word = {"labels": "K =", "width": "d ="}.get(along, along)
-    ends = [f"{number(means.iloc[place])} at {word} {means.index[place]:,g}" for place in (0, -1)]
+    ends = [f"{number(means.iloc[place])}{unit} at {word} {means.index[place]:,g}" for place in (0, -1)]
     return f"from {ends[0]} to {ends[1]}" if len(means) > 1 else ends[0]
 
 

@@ -59,7 +59,7 @@ def _splits_alt(table: pd.DataFrame) -> str:
         "Three panels of lines with layers along the horizontal axis: the share of labels that a filter covers "
         "on both kinds of images in percent, noise on test images over that on training images, and the same "
         "ratio of SNR and of field SNR, with a line at one. The share goes "
-        f"{course(table, 'jaccard', scale=100)} percent, the ratio of SNR {course(table, 'snr_ratio')}."
+        f"{course(table, 'jaccard', percent=True)}, the ratio of SNR {course(table, 'snr_ratio')}."
     )
 
 
@@ -80,7 +80,7 @@ def _seeds_alt(table: pd.DataFrame) -> str:
         "Six panels of lines with layers along the horizontal axis: accuracy, clusters per filter, labels per "
         "cluster, noise, SNR and field SNR. Blue is training images, orange test images; a thin line is a "
         "seed, a thick one the mean, a band their range. At the last layer the accuracy on "
-        f"{last['split'].iloc[0]} images is between {low} and {high} %."
+        f"{'training' if last['split'].iloc[0] == 'train' else 'test'} images is between {low} and {high} %."
     )
 
 

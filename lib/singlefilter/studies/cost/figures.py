@@ -9,7 +9,7 @@ from singlefilter.studies.declaration import Declaration, number
 
 def _benchmarks_alt(table: pd.DataFrame) -> str:
     others = table[(table["way"] != "ours") & table["ratio"].notna()]
-    between = f" They reach from {number(others['ratio'].min())} to {number(others['ratio'].max())} times."
+    between = f" The others take {number(others['ratio'].min())} to {number(others['ratio'].max())} times as long."
     return (
         "Horizontal bars, a row for each comparison: above, how many times our time another way takes, on a "
         "logarithmic axis; below, the part of the time or memory allowed that was needed. A black stroke is "

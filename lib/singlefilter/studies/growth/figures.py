@@ -25,7 +25,7 @@ def _error_alt(table: pd.DataFrame) -> str:
         "Two panels with the number of labels K along the horizontal axis and the error on test images in "
         "percent: on the left mean and maximum of the first series with laws as lines, on the right the means of "
         f"{table['series'].nunique()} series on logarithmic axes. The mean error of the first series goes "
-        f"{course(first, 'error', 'labels', 100)}."
+        f"{course(first, 'error', 'labels', True)}."
     )
 
 
@@ -79,8 +79,9 @@ def _trends_note(table: pd.DataFrame) -> str:
 def _trends_alt(table: pd.DataFrame) -> str:
     return (
         "Three panels: accuracy and SNR against the layer of the cut, a line for each number of labels K, and "
-        "Kendall's tau of the layer with both against K, with a dashed line at the bar of the claim. With "
-        f"{span(table['labels'])} labels the accuracy goes {course(table, 'accuracy', scale=100)} percent."
+        "Kendall's tau of the layer with both against K, with a dashed line at the bar of the claim. Over all "
+        f"networks, with {span(table['labels'])} labels, the mean accuracy goes "
+        f"{course(table, 'accuracy', percent=True)}."
     )
 
 

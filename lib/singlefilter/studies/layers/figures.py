@@ -3,8 +3,10 @@
 import pandas as pd
 
 from singlefilter import drawing as look
-from singlefilter.studies.declaration import Declaration, course, number, span
+from singlefilter.studies.declaration import Declaration, counted, course, number, span
 from singlefilter.studies.layers import charts, pictures, tables
+
+_KINDS = {"train": "training", "test": "test"}  # of images
 
 
 def _samples_note(table: pd.DataFrame) -> str:
@@ -31,7 +33,7 @@ def _curves_note(table: pd.DataFrame) -> str:
 def _curves_alt(table: pd.DataFrame) -> str:
     accuracy = table[table["accuracy"].notna()].sort_values("epoch")
     ends = [
-        f"{number(100 * rows['accuracy'].iloc[-1])} % on {split} images"
+        f"{number(100 * rows['accuracy'].iloc[-1])} % on {_KINDS[split]} images"
         for split, rows in accuracy.groupby("split", sort=False)
     ]
     reached = f" Accuracy ends at {' and '.join(ends)}." if ends else ""
@@ -50,7 +52,7 @@ def _accuracy_note(table: pd.DataFrame) -> str:
 
 def _accuracy_alt(table: pd.DataFrame) -> str:
     heads = [
-        f"The accuracy of {head} heads goes {course(rows, 'accuracy', scale=100)}."
+        f"The accuracy of {head} heads goes {course(rows, 'accuracy', percent=True)}."
         for head, rows in table.groupby("head", sort=False)
     ]
     return (
@@ -72,11 +74,12 @@ def _one_filter_note(table: pd.DataFrame) -> str:
 
 
 def _one_filter_alt(table: pd.DataFrame) -> str:
-    found = [
-        f"Filter {which} of layer {layer} has {rows.loc[rows['cluster'] >= 0, 'cluster'].nunique()} clusters and "
-        f"{((rows['clipped'] == 1) & (rows['cluster'] < 0)).sum()} elements of noise."
-        for (layer, which), rows in table.groupby(["layer", "filter"], sort=False)
-    ]
+    found = []
+    for (layer, which), rows in table.groupby(["layer", "filter"], sort=False):
+        clusters = rows.loc[rows["cluster"] >= 0, "cluster"].nunique()
+        noise = int(((rows["clipped"] == 1) & (rows["cluster"] < 0)).sum())
+        has = f"{counted(clusters, 'cluster')} and {counted(noise, 'element')} of noise"
+        found.append(f"Filter {which} of layer {layer} has {has}.")
     return (
         "A row of four panels for each filter: three square matrices with true labels downwards and output units "
         "across, which are the fields from blue over white to red, the black elements above the threshold, and these "
@@ -97,10 +100,10 @@ def _cluster_images_note(table: pd.DataFrame) -> str:
 
 def _cluster_images_alt(table: pd.DataFrame) -> str:
     sizes = table[table["cluster"] >= 0].drop_duplicates(["cut", "filter", "cluster"])["labels"]
-    most = f"; the largest stands for {number(sizes.max())} labels" if len(sizes) else ""
+    most = f", the largest of {counted(sizes.max(), 'label')}" if len(sizes) else ""
     return (
         "Rows of small test images, one row for each cluster of a filter and a last one for labels in no cluster, "
-        f"each image with its label below it. There are {len(sizes)} clusters{most}."
+        f"each image with its label below it. Shown: {counted(len(sizes), 'cluster')}{most}."
     )
 
 
@@ -119,7 +122,7 @@ def _statistics_alt(table: pd.DataFrame) -> str:
     return (
         "Six panels of lines with layers along the horizontal axis: clusters per filter, labels per cluster "
         "and noise per filter in the upper row, SNR, its noise and field SNR in the lower one. Solid lines are "
-        f"training images, dashed ones test images. On {split} images clusters per filter go "
+        f"training images, dashed ones test images. On {_KINDS[split]} images clusters per filter go "
         f"{course(rows, 'N_c')}, labels per cluster {course(rows, 'C_s')}, noise {course(rows, 'n')} and SNR "
         f"{course(rows, 'snr')}."
     )

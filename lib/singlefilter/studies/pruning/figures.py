@@ -39,8 +39,8 @@ def _widths_note(table: pd.DataFrame) -> str:
 def _widths_alt(table: pd.DataFrame) -> str:
     afcc = table[(table["method"] == head_study.AFCC) & (table["moment"] == AFTER)]
     goes = (
-        f" With AFCC the accuracy goes {course(afcc, 'accuracy', 'width', 100)} percent and the connections kept go "
-        f"{course(afcc, 'kept_fraction', 'width', 100)} percent."
+        f" With AFCC the accuracy goes {course(afcc, 'accuracy', 'width', True)} and the connections kept go "
+        f"{course(afcc, 'kept_fraction', 'width', True)}."
     )
     return (
         "Three panels with the width d of the network along a logarithmic horizontal axis: accuracy after "
@@ -64,7 +64,7 @@ def _convolutions_alt(table: pd.DataFrame) -> str:
     return (
         f"A column for each chain of layers ({named}) with the kernels that are kept along a logarithmic horizontal "
         "axis: accuracy in percent above, what AFCC is ahead of other masks in points below. Filled points are after "
-        f"retraining, open ones right after masking. In the shortest chain: {_after_retraining(shortest)}"
+        f"retraining, open ones right after masking. {_after_retraining(shortest, ' in the shortest chain')}"
     )
 
 
@@ -82,7 +82,7 @@ def _truncation_alt(table: pd.DataFrame) -> str:
         "Two panels with the layer after which the network ends along the horizontal axis: accuracy in percent "
         "above, with points where all weights were retrained and green strokes where it levels off; "
         "multiply-adds and parameters in percent of the whole network below. As trained, the accuracy goes "
-        f"{course(table, 'accuracy', scale=100)} percent.{off}"
+        f"{course(table, 'accuracy', percent=True)}.{off}"
     )
 
 
@@ -110,11 +110,11 @@ def _smaller_alt(table: pd.DataFrame) -> str:
     )
 
 
-def _after_retraining(rows: pd.DataFrame) -> str:
+def _after_retraining(rows: pd.DataFrame, where: str = "") -> str:
     """What the masks reach, where there are several values the best of each."""
     best = 100 * rows[rows["moment"] == AFTER].groupby("method")["accuracy"].max()
     said = [f"{charts.LOOKS[method]['label']} {number(best[method])}" for method in charts.LOOKS if method in best]
-    return f"Accuracy after retraining, in percent, at best: {', '.join(said) or 'none'}."
+    return f"Accuracy after retraining{where}, in percent, at best: {', '.join(said) or 'none'}."
 
 
 def _intervals(table: pd.DataFrame) -> str:
