@@ -1,29 +1,17 @@
 """Profiles: one network on one data set, from the first image to the last figure, as a frozen configuration.
 
-`settings` says which keys there are and what would be wrong in them, `loading` reads a YAML file into them; the
-profiles that come with the library lie here too.
+`bounds` has types and limits of values, `images`, `recipes` and `studies` the groups of keys made of them, `settings`
+the whole; `reading` takes a YAML file to plain values, `loading` these to a profile, and `wording` says what is wrong
+in them.  The profiles that come with the library lie here too.
 """
 
-from singlefilter.profiles.loading import ProfileError, available, from_mapping, group, load
-from singlefilter.profiles.settings import (
-    FEWEST_LABELS,
-    FILTER_SCORES,
-    HEAD_KINDS,
-    OWN,
-    SPLITS,
-    Afcc,
-    Analysis,
-    ByLabels,
-    ByWidth,
-    Choice,
-    Controls,
-    Data,
-    Heads,
-    Network,
-    Part,
-    Profile,
-    Recipe,
-)
+from singlefilter.profiles.bounds import FEWEST_LABELS
+from singlefilter.profiles.images import SPLITS, Data, Part
+from singlefilter.profiles.loading import available, from_mapping, group, load
+from singlefilter.profiles.recipes import HEAD_KINDS, OWN, Choice, Heads, Recipe
+from singlefilter.profiles.settings import Network, Profile
+from singlefilter.profiles.studies import FILTER_SCORES, Afcc, Analysis, ByLabels, ByWidth, Controls
+from singlefilter.profiles.wording import ProfileError
 
 __all__ = [
     "FEWEST_LABELS",

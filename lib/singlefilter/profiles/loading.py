@@ -1,33 +1,35 @@
 """Profiles from their files.
 
 A profile is a YAML file; `quick`, `laptop` and `paper` come with the library.  An unknown or misspelt key, a value
-of the wrong type or out of range is an error that names the file and the key.
+of the wrong type or out of range is an error that names the file and the key; all that is wrong in a file comes at
+once, a line each.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
-import types
+import functools
+import re
 import typing
 from importlib import resources
 from pathlib import Path
 
-import yaml
+from pydantic import TypeAdapter, ValidationError
 
-from singlefilter.profiles.settings import (
-    Profile,
-)
+from singlefilter.profiles.bounds import READ
+from singlefilter.profiles.reading import content_of, text_of
+from singlefilter.profiles.settings import Profile
+from singlefilter.profiles.wording import Problem, ProfileError, problems_of, refusal, shown
 
-
-class ProfileError(ValueError):
-    """A profile that cannot be used; the message names the file, the key and what would be right."""
+TAKEN = ("benchmarks",)  # folders in figures/ that no profile has, nor may have
+_SHIPPED = resources.files("singlefilter") / "profiles"
 
 
 def available() -> tuple[str, ...]:
     """Names of the profiles that come with the library."""
-    folder = resources.files("singlefilter") / "profiles"
-    return tuple(sorted(path.name.removesuffix(".yaml") for path in folder.iterdir() if path.name.endswith(".yaml")))
+    return tuple(
+        sorted(path.name.removesuffix(".yaml") for path in _SHIPPED.iterdir() if path.name.endswith(".yaml"))
+    )
 
 
 def group(profile: Profile, name: str) -> typing.Any:
@@ -45,31 +47,23 @@ def group(profile: Profile, name: str) -> typing.Any:
 def load(name: str | Path) -> Profile:
     """Profile by its name, or from a YAML file of one's own (its name is then the file's).
 
-    Raises `ProfileError` for an unknown name, a file that cannot be read, an unknown key or an unfit value.
+    Raises `ProfileError` for an unknown name, a file that cannot be read, an unknown key or an unfit value, and a
+    name that is none of a folder's in `figures/` or that of a profile that ships.
     """
     if name in available():
-        source, text = (
-            f"profile {name}",
-            (resources.files("singlefilter") / "profiles" / f"{name}.yaml").read_text(encoding="utf-8"),
-        )
+        source, text = f"profile {name}", (_SHIPPED / f"{name}.yaml").read_text(encoding="utf-8")
     elif str(name).endswith((".yaml", ".yml")):
-        source = str(name)
-        try:
-            text = Path(name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ProfileError(f"{source}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+        source, text = str(name), text_of(Path(name))
     else:
-        near = difflib.get_close_matches(str(name), available(), n=1)
+        near = difflib.get_close_matches(str(name)[:100], available(), n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         there = f"there are {', '.join(available())}, or give a .yaml file"
-        raise ProfileError(f"no profile named {name!r}: {there}{hint}")
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ProfileError(f"{source}: not valid YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise ProfileError(f"{source}: a profile is a mapping of keys to values")
-    return from_mapping({"name": Path(name).stem} | content, source)
+        raise ProfileError(f"no profile named {shown(str(name))}: {there}{hint}")
+    content, problems = content_of(text, source)
+    content = {"name": Path(name).stem} | content
+    if name not in available():
+        problems += _problems_of_name(content["name"], Path(name))
+    return _built(content, source, problems)
 
 
 def from_mapping(content: dict, source: str) -> Profile:
@@ -77,69 +71,40 @@ def from_mapping(content: dict, source: str) -> Profile:
 
     Raises `ProfileError` for an unknown key or an unfit value.
     """
-    return _build(Profile, content, source, "")
+    return _built(content, source, [])
 
 
-def _build(cls: type, content: dict, source: str, prefix: str) -> typing.Any:
-    hints = typing.get_type_hints(cls)
-    for key in content:
-        if key not in hints:
-            near = difflib.get_close_matches(str(key), hints, n=1)
-            hint = f", did you mean {near[0]}?" if near else f"; known here: {', '.join(hints)}"
-            raise ProfileError(f"{source}: unknown key {prefix}{key}{hint}")
-    missing = [
-        item.name
-        for item in dataclasses.fields(cls)
-        if item.name not in content
-        and item.default is dataclasses.MISSING
-        and item.default_factory is dataclasses.MISSING
-    ]
-    if missing:
-        raise ProfileError(f"{source}: missing {', '.join(prefix + key for key in missing)}")
-    built = cls(**{key: _convert(hints[key], value, source, prefix + key) for key, value in content.items()})
-    for problem in built.problems() if hasattr(built, "problems") else ():
-        raise ProfileError(f"{source}: {prefix}{problem}")
-    return built
+def _built(content: dict, source: str, problems: list[Problem]) -> Profile:
+    named = {problem.key for problem in problems}
+    try:
+        profile = _adapter().validate_python(content, context=READ)
+    except ValidationError as error:
+        problems = problems + [problem for problem in problems_of(error) if problem.key not in named]
+    if problems:
+        raise refusal(source, problems)
+    return profile
 
 
-def _convert(hint: typing.Any, value: object, source: str, key: str) -> object:
-    """`value` as the type that `hint` names, or a `ProfileError`."""
-    if isinstance(hint, types.UnionType) and dataclasses.is_dataclass(typing.get_args(hint)[0]):
-        return None if value is None else _convert(typing.get_args(hint)[0], value, source, key)
-    if dataclasses.is_dataclass(hint):
-        if not isinstance(value, dict):
-            raise ProfileError(f"{source}: {key} is a group of keys, not {value!r}")
-        return _build(hint, value, source, key + ".")
-    if _is_by_name(hint):
-        if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
-            raise ProfileError(f"{source}: {key} has groups of keys by name, not {value!r}")
-        inside = typing.get_args(typing.get_args(hint)[0])[1]
-        return tuple((name, _convert(inside, item, source, f"{key}.{name}")) for name, item in value.items())
-    if typing.get_origin(hint) is tuple:
-        if not isinstance(value, list | tuple):
-            raise ProfileError(f"{source}: {key} is a list, not {value!r}")
-        return tuple(_convert(typing.get_args(hint)[0], item, source, key) for item in value)
-    allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    if isinstance(value, bool):
-        fits = bool in allowed
-    else:
-        fits = isinstance(value, allowed) or (float in allowed and isinstance(value, int))
-    if not fits:
-        wanted = " or ".join("nothing" if kind is type(None) else kind.__name__ for kind in allowed)
-        raise ProfileError(f"{source}: {key} has to be {wanted}, not {value!r}{_exponent_hint(allowed, value)}")
-    return float(value) if float in allowed and not isinstance(value, bool) and value is not None else value
+@functools.cache
+def _adapter() -> TypeAdapter:
+    return TypeAdapter(Profile)
 
 
-def _is_by_name(hint: typing.Any) -> bool:
-    """Whether a type is that of pairs of a name and a group: a mapping in YAML, pairs so that profiles hash."""
-    return typing.get_origin(hint) is tuple and typing.get_origin(typing.get_args(hint)[0]) is tuple
+def _problems_of_name(name: object, path: Path) -> list[Problem]:
+    """What keeps a profile's name from being that of a folder of its own in `figures/`."""
+    if not isinstance(name, str):
+        return []  # pydantic says so
+    taken = (*available(), *TAKEN)
+    if not re.fullmatch(r"\w[\w.-]*", name) or len(name.encode()) > 100:
+        words = "it begins with a letter or digit, which letters, digits and . - _ follow, 100 at most"
+        return [Problem("name", f"name: {shown(name)} given, {words}; rename the file, or give another key `name`")]
+    if name.casefold() in taken and not _ships(path):
+        words = f"name: {name} is taken by what comes with the library, in figures/{name.casefold()}"
+        return [Problem("name", f"{words}; rename the file, or give it another key `name`")]
+    return []
 
 
-def _exponent_hint(allowed: tuple, value: object) -> str:
-    """YAML reads 1e-3 as text; say so, since everybody meets it once."""
-    if float in allowed and isinstance(value, str):
-        try:
-            return f" (YAML reads this as text: write {float(value)!r})"
-        except ValueError:
-            pass
-    return ""
+def _ships(path: Path) -> bool:
+    """Whether a file is one of those that come with the library."""
+    own = Path(str(_SHIPPED / path.name))
+    return own.exists() and path.samefile(own)
