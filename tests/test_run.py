@@ -91,7 +91,9 @@ def test_notebooks_about_a_group_that_the_profile_lacks(home, command, monkeypat
     monkeypatch.setattr(notebooks, "execute", lambda path, *_: executed.append(path.stem))
     monkeypatch.setattr(run, "_complete", lambda _: None)
     own = home / "own.yaml"
-    own.write_text("purpose: a test\nminutes: 1\n")
+    own.write_text(
+        "purpose: a test\nminutes: 1\ndata: {name: glyphs, labels: 5, train_per_label: 2, test_per_label: 2}\n"
+    )
     status, out, _ = command("all", "--profile", str(own))
     assert (status, executed) == (0, ["01_data", "10_claims"])
     assert "07_width ... passed over: profile own has no group by_width" in out

@@ -97,10 +97,14 @@ def _problems_of_name(name: object, path: Path) -> list[Problem]:
     taken = (*available(), *TAKEN)
     if not re.fullmatch(r"\w[\w.-]*", name) or len(name.encode()) > 100:
         words = "it begins with a letter or digit, which letters, digits and . - _ follow, 100 at most"
-        return [Problem("name", f"name: {shown(name)} given, {words}; rename the file, or give another key `name`")]
+        return [
+            Problem(
+                "name", f"name: {shown(name)} given, {words}; rename the file, or give it a key `name` of its own"
+            )
+        ]
     if name.casefold() in taken and not _ships(path):
         words = f"name: {name} is taken by what comes with the library, in figures/{name.casefold()}"
-        return [Problem("name", f"{words}; rename the file, or give it another key `name`")]
+        return [Problem("name", f"{words}; rename the file, or give it a key `name` of its own")]
     return []
 
 

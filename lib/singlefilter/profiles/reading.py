@@ -16,7 +16,7 @@ import yaml
 
 from singlefilter.profiles.wording import Problem, ProfileError, key_of, shown
 
-LARGEST = 2**16  # bytes; those that ship have 4,000 at most
+LARGEST = 2**15  # bytes; those that ship have 4,000 at most
 DEEPEST = 10  # levels of nesting; by_labels.data.labels is on the third
 _PREFIX = "tag:yaml.org,2002:"
 _WHOLE = r"[-+]?(?:0|[1-9][0-9_]{0,17})"
@@ -28,12 +28,13 @@ _DECIMAL = (
 def text_of(path: Path) -> str:
     """Text of a profile's file.  Raises `ProfileError` where it cannot be read, or is no profile by its size."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise ProfileError(f"{path}: cannot be read (it is no file)")
+        kind = path.stat().st_mode
+        if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):  # a pipe would be waited for
+            raise OSError("it is no file")
         with open(path, "rb") as file:
             content = file.read(LARGEST + 1)
         if len(content) > LARGEST:
-            raise ProfileError(f"{path}: more than {LARGEST // 1024} KiB, which no profile has")
+            raise OSError(f"more than {LARGEST // 1024} KiB, which no profile has")
         return content.decode("utf-8")
     except OSError as error:
         raise ProfileError(f"{path}: cannot be read ({error.strerror or error})") from error
@@ -53,12 +54,14 @@ def content_of(text: str, source: str) -> tuple[dict, list[Problem]]:
         loader = _Loader(text)
         content = loader.get_single_data()
     except yaml.YAMLError as error:
-        raise ProfileError(f"{source}: not valid YAML: {error}") from error
+        words = str(error) if isinstance(error, _Unread) else f"not valid YAML: {error}"
+        raise ProfileError(f"{source}: {words}") from error
     finally:
         if loader is not None:
             loader.dispose()
     if not isinstance(content, dict):
-        raise ProfileError(f"{source}: a profile is a mapping of keys to values, this is {shown(content)}")
+        is_ = "empty" if content is None else shown(content)
+        raise ProfileError(f"{source}: a profile is a mapping of keys to values, this is {is_}")
     return content, loader.problems
 
 
@@ -81,12 +84,16 @@ class _Loader(yaml.SafeLoader):
         self._place.append(index.value if isinstance(index, yaml.ScalarNode) else index)
         key, line = key_of(self._place), event.start_mark.line + 1
         if len(self._place) > DEEPEST:
-            raise _Unread(f"{key}: lists or groups in one another, more than {DEEPEST} deep, in line {line}")
+            raise _Unread(
+                f"{key or 'a key'}: lists or groups in one another, more than {DEEPEST} deep, in line {line}"
+            )
         if isinstance(event, yaml.AliasEvent) and event.anchor in self._open:
-            raise _Unread(f"{key}: *{event.anchor} stands inside what it names, in line {line}")
+            raise _Unread(f"{key}: {shown('*' + event.anchor)} stands inside what it names, in line {line}")
         anchor = None if isinstance(event, yaml.AliasEvent) else event.anchor
         if tag := getattr(event, "tag", None):
-            self.problems.append(Problem(key, f"{key}: tag {shown(tag)} in line {line}: write the value without it"))
+            self.problems.append(
+                Problem(key, f"{key}: {_tag(tag)} in line {line}: values have no tags here, write it alone")
+            )
             event.tag = None
         self._open.append(anchor)
         node = super().compose_node(parent, index)
@@ -119,6 +126,10 @@ _Loader.add_implicit_resolver(f"{_PREFIX}float", re.compile(f"^(?:{_DECIMAL})$")
 
 class _Unread(yaml.YAMLError):
     """Something that is not read, so that nothing after it can be."""
+
+
+def _tag(tag: str) -> str:
+    return shown("!!" + tag.removeprefix(_PREFIX) if tag.startswith(_PREFIX) else tag)
 
 
 def _lines(where: list[int]) -> str:

@@ -20,7 +20,6 @@ from singlefilter.profiles.bounds import (
     FromZero,
     Group,
     Int,
-    Layer,
     NotNegative,
     Positive,
     Text,
@@ -80,7 +79,7 @@ class Heads(Recipe):
     momentum: BelowOne = 0.975
     factor: Annotated[Float, Field(gt=0, le=1)] = 0.975
     every: Annotated[Int, Field(gt=0, le=100_000)] = 1
-    cuts: Annotated[tuple[Layer, ...], AtMost] = ()
+    cuts: Annotated[tuple[Annotated[Int, Field(ge=0, le=1000)], ...], AtMost] = ()  # the network says which
     kinds: Annotated[tuple[Annotated[Text, among(HEAD_KINDS)], ...], AtMost] = HEAD_KINDS
     views: Annotated[Int, Field(ge=0, le=10_000)] = 0
     views_gib: Annotated[Float, Field(gt=0, le=1_000_000)] = 2.0

@@ -150,7 +150,9 @@ def _hint_on_numbers(allowed: tuple, value: object) -> str:
     if re.fullmatch(r"[-+]?0[0-7]+", text) and len(text) < 20:
         return f" (YAML reads a leading 0 as octal, {int(text, 8)}: write {int(text, 8)} or {int(text)})"
     if re.fullmatch(r"[-+]?[0-9]+(:[0-5]?[0-9])+(\.[0-9]*)?", text) and len(text) < 20:
-        return " (YAML reads this in sixties, as it does hours and minutes: write one number)"
+        parts = [float(part) for part in text.lstrip("+-").split(":")]
+        number = sum(part * 60**place for place, part in enumerate(reversed(parts)))
+        return f" (YAML reads this in sixties, as {number:g}: write one number)"
     if re.fullmatch(r"[-+]?[0-9]{19,}", text):
         return f" (a number of {len(text)} digits)"
     try:
