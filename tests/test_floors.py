@@ -45,8 +45,6 @@ TOO_LONG = {  # to be emptied: the most lines that each may still have
     "tests/afcc/test_smaller.py": 316,
     "tests/benchmarks/suite.py": 329,
     "tests/figures/test_files.py": 448,
-    "tests/method/test_clusters.py": 321,
-    "tests/method/test_statistics.py": 353,
     "tests/networks/test_training.py": 425,
     "tests/pipeline/test_sweeps.py": 460,
     "tests/studies/growth/test_charts.py": 377,
