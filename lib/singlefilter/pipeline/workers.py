@@ -25,7 +25,6 @@ log = logging.getLogger(__name__)
 
 TRIES = 3  # an item that was under way this often when its process died is not begun again
 
-
 _one_item = threading.Lock()  # torch and the environment belong to the process, so a worker does one item at a time
 
 
