@@ -6,7 +6,7 @@ from concurrent.futures import Executor, Future
 
 import pytest
 import torch
-from tests.networks.test_training import RECIPE, network, split
+from tests.networks.small import RECIPE, network, split
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from singlefilter import afcc, data, networks, profiles
