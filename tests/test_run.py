@@ -8,7 +8,7 @@ import types
 
 import pytest
 
-from singlefilter import figures, notebooks, profiles, run, store
+from singlefilter import commands, figures, notebooks, profiles, run, store
 from singlefilter.figures import registry
 from singlefilter.networks import training
 from singlefilter.pipeline import stages
@@ -75,7 +75,7 @@ def test_a_notebook_by_its_number(home, command, monkeypatch):
         (home / "notebooks" / name).write_text('{"metadata": {}}')
     executed = []
     monkeypatch.setattr(notebooks, "execute", lambda path, *_: executed.append(path.name))
-    monkeypatch.setattr(run, "_complete", lambda _: None)
+    monkeypatch.setattr(commands, "_complete", lambda _: None)
     assert command("all")[0] == command("all", "--only", "4")[0] == 0
     assert executed == ["01_data.ipynb", "04_one_filter.ipynb", "04_one_filter.ipynb"]
     status, _, err = command("all", "--only", "99")
@@ -89,7 +89,7 @@ def test_notebooks_about_a_group_that_the_profile_lacks(home, command, monkeypat
         (home / "notebooks" / f"{name}.ipynb").write_text(json.dumps({"metadata": metadata}))
     executed = []
     monkeypatch.setattr(notebooks, "execute", lambda path, *_: executed.append(path.stem))
-    monkeypatch.setattr(run, "_complete", lambda _: None)
+    monkeypatch.setattr(commands, "_complete", lambda _: None)
     own = home / "own.yaml"
     own.write_text(
         "purpose: a test\nminutes: 1\ndata: {name: glyphs, labels: 5, train_per_label: 2, test_per_label: 2}\n"
@@ -223,7 +223,7 @@ def test_figures_are_drawn_again_from_their_tables_alone(tiny, tiny_home, comman
 
 
 def test_figures_of_a_folder_without_tables(home, tiny_home, command):
-    run.figures_folder("tiny").mkdir(parents=True)
+    commands.figures_folder("tiny").mkdir(parents=True)
     status, _, err = command("figures", "--profile", str(tiny_home / "tiny.yaml"))
     assert status == 1
     assert "No tables" in err

@@ -1,0 +1,161 @@
+"""What each command does: functions from options, as `run` reads them, to an exit status.
+
+Errors of theirs, and of all that they call, are said by `run.main`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import time
+from pathlib import Path
+
+import pandas as pd
+
+from singlefilter import distributed, environment, notebooks, profiles, progress, store
+from singlefilter.figures import files, packing, publishing, registry
+from singlefilter.pipeline import stages, sweeps
+from singlefilter.studies.pruning import tables as pruning_tables
+
+
+class UsageError(ValueError):
+    """The command was asked for something that is not there."""
+
+
+def everything(options: argparse.Namespace) -> int:
+    """Run every notebook of a profile, or one, with the stages that they need."""
+    profile = profiles.load(options.profile)
+    chosen = _chosen(options.only)
+    if options.only is not None and (group := notebooks.group(chosen[0])):
+        profiles.group(profile, group)  # without it there is nothing to run
+    run = stages.Run(profile, options.data_dir)
+    if options.fresh:
+        _forget(run)
+    if options.only is None:  # side by side, which is faster than each when its notebook comes to it
+        _complete([run])
+    for path in chosen:
+        if (group := notebooks.group(path)) and getattr(profile, group) is None:
+            print(f"{path.stem} ... passed over: profile {profile.name} has no group {group}")
+        else:
+            notebooks.execute(path, options.profile, profile.name, options.data_dir)
+    _name_figures(profile.name)
+    return 0
+
+
+def _chosen(only: str | None) -> list[Path]:
+    """The notebooks to run: all, or the one of a number."""
+    found = notebooks.numbered()
+    chosen = [path for path in found if only is None or path.name[:2] == only.zfill(2)]
+    if not chosen:
+        numbers = ", ".join(path.name[:2] for path in found) or "none"
+        asked = f"--only {only}: no such notebook" if only else "no notebooks to run"
+        raise UsageError(f"{asked}; there are {numbers} in {store.project_root() / 'notebooks'}")
+    return chosen
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the stages of a profile up to the last one named, without notebooks."""
+    wanted = options.stages.split(",")
+    if unknown := [name for name in wanted if name not in stages.NAMES]:
+        raise UsageError(f"--stages: no stage named {', '.join(unknown)}; there are {', '.join(stages.NAMES)}")
+    run = stages.Run(profiles.load(options.profile), options.data_dir, time.monotonic() + options.minutes * 60)
+    distributed.join()
+    if distributed.rank() > 0:  # the first speaks for all
+        os.environ[progress.UNWATCHED] = progress.SILENT
+        logging.disable(logging.WARNING)
+    distributed.only_first(lambda: stages.data_folder(run))
+    if options.fresh:
+        distributed.only_first(lambda: _forget(run))
+    stages.complete(run, max(wanted, key=stages.NAMES.index))
+    for name, folder in stages.folders(run).items():
+        if store.is_complete(folder):
+            say(f"{name}: {folder}, {store.manifest(folder)['seconds']:.0f} s{_by_epoch(folder)}")
+    return 0
+
+
+def _by_epoch(folder: Path) -> str:
+    """The median time of an epoch of a stage that trained for some."""
+    curves = folder / "curves.csv"
+    seconds = pd.read_csv(curves)["seconds"] if curves.exists() else pd.Series(dtype=float)
+    return f", {seconds.median():.3g} s an epoch" if len(seconds) else ""
+
+
+def sweep(options: argparse.Namespace) -> int:
+    """Train, prune and retrain what the notebooks of some profiles need, in parallel."""
+    if options.jobs is not None and options.jobs < 1:
+        raise UsageError(f"--jobs: at least 1 is needed, {options.jobs} given")
+    deadline = time.monotonic() + options.minutes * 60
+    named = [stages.Run(profiles.load(name), options.data_dir, deadline) for name in options.profiles]
+    _complete(named, options.jobs, options.dask)
+    return 0
+
+
+def _complete(runs: list[stages.Run], jobs: int | None = None, scheduler: str | None = None) -> None:
+    """Train every network that the notebooks of some profiles need, and then, if all are there, retrain what is
+    pruned of them."""
+    for items_of in (registry.networks, pruning_tables.tasks):  # what is pruned has to be trained
+        items = dict.fromkeys(item for run in runs for item in items_of(run))
+        if items:
+            print(sweeps.complete(list(items), jobs, scheduler=scheduler), flush=True)
+
+
+def figures(options: argparse.Namespace) -> int:
+    """Draw every figure of a profile again from its saved table alone."""
+    folder = figures_folder(profiles.load(options.profile).name)
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is not there yet: run the profile first")
+    for path in files.redraw(folder):
+        print(path)
+    return 0
+
+
+def publish(options: argparse.Namespace) -> int:
+    """Make figures of a profile, and their tables, without notebooks."""
+    publishing.show_all(stages.Run(profiles.load(options.profile), options.data_dir), options.figure)
+    return 0
+
+
+def pack(options: argparse.Namespace) -> int:
+    """Write figures of a profile, and what they are drawn from, into a few small files."""
+    run = stages.Run(profiles.load(options.profile), options.data_dir)
+    for path in packing.pack(run, options.to, options.cuts):
+        print(f"{path}, {path.stat().st_size / 2**20:.1f} MiB")
+    return 0
+
+
+def unpack(options: argparse.Namespace) -> int:
+    """Put what was packed on another machine in place."""
+    for path in packing.unpack(options.files):
+        print(path)
+    return 0
+
+
+def check(options: argparse.Namespace) -> int:
+    """Check that the packages fit together."""
+    return environment.main([])
+
+
+def figures_folder(profile: str) -> Path:
+    """Folder of a profile's figures and tables."""
+    return store.project_root() / "figures" / profile
+
+
+def say(message: object) -> None:
+    """Print it once, however many ranks there are."""
+    if distributed.rank() == 0:
+        print(message)
+
+
+def _forget(run: stages.Run) -> None:
+    for name in stages.forget(run):
+        print(f"forgotten: {name}")
+
+
+def _name_figures(profile: str) -> None:
+    folder = figures_folder(profile)
+    drawn = sorted(folder.glob("*.png"))
+    print(f"\n{len(drawn)} figures in {folder} (.png, .svg, and the .csv each is drawn from):")
+    for path in drawn:
+        print(f"  {path.name}")
+    print(f"executed notebooks and their HTML: {store.project_root() / 'build' / profile}")
