@@ -4,15 +4,13 @@ when their files have changed."""
 import json
 import logging
 import multiprocessing
-import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-import torch
 
-from singlefilter import store
+from singlefilter import provenance, store
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,7 @@ def test_finished_stage_is_not_built_again(home):
 def test_manifest_tells_what_and_from_where(home):
     config = {"outer": Outer(), "seed": 3}
     manifest = store.manifest(store.stage("x", config, write_one))
-    assert set(manifest) == {"name", "config", "files", "seconds", "versions", "machine", "commit"}
+    assert set(manifest) == {"name", "config", "files", "seconds", "versions", "machine", "computing", "commit"}
     assert manifest["name"] == "x"
     expected = {"outer": {"name": "a", "inner": {"rate": 0.1, "sizes": [1, 2]}}, "seed": 3}
     assert manifest["config"] == expected
@@ -109,36 +107,22 @@ def test_manifest_tells_what_and_from_where(home):
         "sha256": "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed",
     }
     assert {"python", "torch", "numpy", "singlefilter"} <= set(manifest["versions"])
-    assert {"system", "processor", "cores", "memory_gib", "gpu"} == set(manifest["machine"])
+    assert manifest["machine"] == provenance.machine()
+    assert manifest["computing"] == provenance.computing()
     assert manifest["seconds"] >= 0
 
 
-def test_versions_of_cuda_are_named_where_there_is_a_gpu(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    without = store.versions()
-    assert set(without) == {"python", *store._PACKAGES}
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.version, "cuda", "13.0")
-    monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 91900)
-    assert store.versions() == without | {"cuda": "13.0", "cudnn": "91900"}
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [(None, "unknown"), ("0123abcd", "0123abcd"), ("0123abcd-dirty", "0123abcd-dirty"), ("main", "unknown")],
-)
-def test_the_commit_of_a_copy_is_what_the_environment_says(monkeypatch, given, expected):
-    def no_repository(*_):
-        raise subprocess.CalledProcessError(128, "git")
-
-    monkeypatch.delenv("SINGLEFILTER_COMMIT", raising=False)
-    if given is not None:
-        monkeypatch.setenv("SINGLEFILTER_COMMIT", given)
-    with monkeypatch.context() as patch:
-        patch.setattr(store, "_git", no_repository)
-        assert store.commit() == expected
-    monkeypatch.setattr(store, "_git", lambda _, what, *__: "f" * 40 if what == "rev-parse" else "")
-    assert store.commit() == "f" * 40, "git knows better"
+def test_what_was_made_before_threads_were_noted_is_read(home):
+    old, new = store.stage("old", {}, write_one), store.stage("new", {}, write_one)
+    content = store.manifest(old)
+    del content["computing"]
+    store.write_json(old / store.MANIFEST, content)
+    store._verified.clear()
+    assert store.is_complete(old)
+    both = store.summary([old, new])
+    assert (both["stages_done"], len(both["machines"])) == (2, 1)
+    assert both["computing"] == [provenance.computing()]
+    assert store.summary([old])["computing"] == []
 
 
 def test_interrupted_build_goes_on_in_its_folder(home):

@@ -4,8 +4,8 @@ Companion to Meir, Tzach, Hodassman, Tevet and Kanter, "Towards a universal mech
 learning", Scientific Reports 14, 5881 (2024).  The rooms, in the order in which data flow through them; each imports
 only what stands before it:
 
-- `profiles` (what is asked for), `store` (what was made), `progress`, `distributed`, `environment`, `drawing` (the
-  look of all figures): what everything stands on
+- `profiles` (what is asked for), `store` (what was made), `provenance` (where and by what), `progress`,
+  `distributed`, `environment`, `drawing` (the look of all figures): what everything stands on
 - `data`: images, from folders, downloads or drawn glyphs
 - `networks`: networks, where they may be cut, and their training
 - `method`: heads -> fields -> clusters -> statistics, and null models

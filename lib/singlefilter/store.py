@@ -13,23 +13,20 @@ import hashlib
 import json
 import logging
 import os
-import platform
-import re
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from filelock import FileLock
 
+from singlefilter import provenance
+
 log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
-_PACKAGES = ("singlefilter", "torch", "torchvision", "numpy", "matplotlib", "pandas", "scipy")
 _TEMPORARY = ".unfinished-"
 _VERIFIED = ".verified"
 LARGE = 2**30  # bytes of a stage that no process verifies again as long as it looks the same
@@ -83,7 +80,7 @@ def stage(name: str, config: object, build: Callable[[Path], None]) -> Path:
         work.mkdir(exist_ok=True)
         for orphan in work.rglob(_TEMPORARY + "*"):  # of a process that was killed while it wrote
             orphan.unlink()
-        code = commit()  # the code that ran, not what it was edited to meanwhile
+        code = provenance.commit()  # the code that ran, not what it was edited to meanwhile
         with _timed(folder.with_name(folder.name + ".seconds")) as seconds:
             build(work)
         _seal(work, name, config, seconds(), code)
@@ -118,13 +115,16 @@ def is_complete(folder: Path) -> bool:
 
 
 def manifest(folder: Path) -> dict:
-    """Manifest of a finished stage: name, config, files, seconds, versions, machine, commit."""
+    """Manifest of a finished stage: name, config, files, seconds, versions, machine, computing, commit.
+
+    What was made before threads were noted lacks `computing`.
+    """
     return json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
 
 
 def summary(folders: Iterable[Path]) -> dict:
     """What the manifests of some stages say together: how many stages, how many of them done, seconds of these added
-    up, and the different commits, machines and versions."""
+    up, and the different commits, machines, versions and ways of computing (of those that note it)."""
     folders = set(folders)
     manifests = [manifest(folder) for folder in folders if is_complete(folder)]
     return {
@@ -132,9 +132,16 @@ def summary(folders: Iterable[Path]) -> dict:
         "stages_done": len(manifests),
         "seconds": round(sum(each["seconds"] for each in manifests)),
     } | {
-        plural: [json.loads(one) for one in sorted({json.dumps(each[key], sort_keys=True) for each in manifests})]
-        for plural, key in (("commits", "commit"), ("machines", "machine"), ("versions", "versions"))
+        plural: _different(each[key] for each in manifests if key in each)
+        for plural, key in (
+            *(("commits", "commit"), ("machines", "machine")),
+            *(("versions", "versions"), ("computing", "computing")),
+        )
     }
+
+
+def _different(values: Iterable[object]) -> list:
+    return [json.loads(one) for one in sorted({json.dumps(value, sort_keys=True) for value in values})]
 
 
 def forget(folder: Path) -> bool:
@@ -178,59 +185,6 @@ def file_checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that results depend on; with a GPU, of CUDA and cuDNN, too."""
-    import torch
-
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            from singlefilter import __version__
-
-            found[package] = __version__ if package == "singlefilter" else "not installed"
-    if torch.cuda.is_available():
-        found |= {"cuda": str(torch.version.cuda), "cudnn": str(torch.backends.cudnn.version())}
-    return found
-
-
-def machine() -> dict[str, object]:
-    """What this machine is, in words: processor, cores, memory, accelerator; and how many ranks work together."""
-    import torch
-
-    from singlefilter import distributed
-
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
-    return {
-        "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "memory_gib": round(memory),
-        "gpu": gpu,
-    } | ({"ranks": distributed.world()} if distributed.world() > 1 else {})
-
-
-def commit() -> str:
-    """Commit of the library's checkout, `-dirty` when the library differs from it.
-
-    Where git cannot tell, as in a copy without `.git`: `$SINGLEFILTER_COMMIT` if that is a commit's name (7 to 64
-    hexadecimal digits, and `-dirty` perhaps), else `unknown`.
-    """
-    given = os.environ.get("SINGLEFILTER_COMMIT", "")
-    given = given if re.fullmatch("[0-9a-f]{7,64}(-dirty)?", given) else "unknown"
-    root = Path(__file__).resolve().parents[2]
-    if not (root / "pyproject.toml").exists():  # installed: a repository around it would be another project's
-        return given
-    try:
-        head = _git(root, "rev-parse", "HEAD")
-        dirty = _git(root, "status", "--porcelain", "--", "lib")
-    except (OSError, subprocess.CalledProcessError):
-        return given
-    return head + ("-dirty" if dirty else "")
-
-
 @contextmanager
 def _timed(path: Path) -> Iterator[Callable[[], float]]:
     """A clock that goes on where an interrupted block stopped it; `path` keeps its seconds until one ends well."""
@@ -248,20 +202,6 @@ def _timed(path: Path) -> Iterator[Callable[[], float]]:
     path.unlink(missing_ok=True)
 
 
-def _git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True)
-    return done.stdout.strip()
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or "unknown"
-
-
 def _seal(work: Path, name: str, config: object, seconds: float, code: str) -> None:
     files = {
         str(path.relative_to(work)): {"bytes": path.stat().st_size, "sha256": file_checksum(path)}
@@ -275,8 +215,9 @@ def _seal(work: Path, name: str, config: object, seconds: float, code: str) -> N
         "config": config,
         "files": files,
         "seconds": round(seconds, 2),
-        "versions": versions(),
-        "machine": machine(),
+        "versions": provenance.versions(),
+        "machine": provenance.machine(),
+        "computing": provenance.computing(),
         "commit": code,
     }
     write_json(work / MANIFEST, content)

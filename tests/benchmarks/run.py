@@ -25,7 +25,7 @@ from benchmarks.cases import FULL, SMALL, Sizes
 from benchmarks.suite import BENCHMARKS
 from benchmarks.table import COLUMNS, sentence
 
-from singlefilter import store
+from singlefilter import provenance, store
 from singlefilter.figures import files
 
 SCALING = "scaling"
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     sizes = SMALL if options.small else FULL
     root = store.project_root()
     folder = options.folder or (root / "build" / "benchmarks" if options.small else root / "figures" / "benchmarks")
-    about, cpu = store.machine(), torch.get_num_threads()
+    about, cpu = provenance.machine(), torch.get_num_threads()
     print(f"{about['processor']}, {about['cores']} cores, {cpu} threads, GPU: {about['gpu']}\n", flush=True)
     missed = 0
     for name in names if options.only is None else [options.only]:
@@ -91,10 +91,10 @@ def _record(path: Path, name: str, seconds: float, sizes: Sizes) -> None:
     known[name] = {
         "seconds": round(seconds, 1),
         "sizes": sizes,
-        "machine": store.machine(),
+        "machine": provenance.machine(),
         "threads": torch.get_num_threads(),
-        "versions": store.versions(),
-        "commit": store.commit(),
+        "versions": provenance.versions(),
+        "commit": provenance.commit(),
     }
     store.write_json(path, known)
 

@@ -7,7 +7,7 @@ import math
 import torch
 from benchmarks.timing import Timed
 
-from singlefilter import store
+from singlefilter import provenance
 
 COLUMNS = (
     *("benchmark", "case", "way", "seconds", "low", "high", "peak_mb", "ratio", "agreement"),
@@ -81,7 +81,7 @@ def sentence(row: dict) -> str:
 
 
 def machine() -> str:
-    about = store.machine()
+    about = provenance.machine()
     return str(about["processor"] if about["gpu"] == "none" else about["gpu"])
 
 

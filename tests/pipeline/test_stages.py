@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from singlefilter import data, networks, profiles, store
+from singlefilter import data, networks, profiles, provenance, store
 from singlefilter.method import heads
 from singlefilter.networks import training
 from singlefilter.pipeline import stages
@@ -178,9 +178,10 @@ def test_provenance(tiny):
     content = stages.provenance(tiny)
     assert content["profile"] == tiny.profile
     assert content["seed"] == 1
-    assert content["commit"] == store.commit()
+    assert content["commit"] == provenance.commit()
     assert {"python", "torch", "numpy"} <= set(content["versions"])
     assert {"processor", "cores", "memory_gib", "gpu"} <= set(content["machine"])
+    assert content["computing"] == provenance.computing()
     assert content["data"]["title"] == "embedded glyphs"
     images = data.stage(tiny.profile.data, 1)
     assert set(content["data"]["sha256"]) == {
@@ -190,7 +191,7 @@ def test_provenance(tiny):
         assert store.file_checksum(images / name) == checksum
     assert set(content["stages"]) == {"data", "train", "heads", "measure-train", "measure-test"}
     for stage in content["stages"].values():
-        assert set(stage) == {"seconds", "commit", "machine", "versions"}
+        assert set(stage) == {"seconds", "commit", "machine", "versions", "computing"}
         assert stage["seconds"] > 0
 
 

@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from singlefilter import data, distributed, networks, profiles, store
+from singlefilter import provenance as where_from
 from singlefilter.method import fields
 from singlefilter.method import heads as heads_
 from singlefilter.networks import training
@@ -162,16 +163,17 @@ def provenance(run: Run) -> dict:
     images = data_folder(run)
     stages = {"data": images} | folders(run)
     manifests = {name: store.manifest(path) for name, path in stages.items() if store.is_complete(path)}
+    keys = ("seconds", "commit", "machine", "versions", "computing")  # the last came later than some stages
     return {
         "profile": run.profile,
         "seed": run.profile.seed,
-        "commit": store.commit(),
-        "versions": store.versions(),
-        "machine": store.machine(),
+        "commit": where_from.commit(),
+        "versions": where_from.versions(),
+        "machine": where_from.machine(),
+        "computing": where_from.computing(),
         "data": {"title": data.title(run.profile.data.name), "sha256": _checksums(images)},
         "stages": {
-            name: {key: content[key] for key in ("seconds", "commit", "machine", "versions")}
-            for name, content in manifests.items()
+            name: {key: content[key] for key in keys if key in content} for name, content in manifests.items()
         },
     }
 
@@ -206,8 +208,8 @@ def configs(run: Run) -> dict[str, dict]:
 
 def _settles_norms(profile: profiles.Profile) -> bool:
     """Whether this is a null model whose maps would vanish; those of VGG, by the weights it starts from, do not."""
-    untrained = profile.training.epochs == 0 and profile.network.weights is None
-    return untrained and profile.network.name == "efficientnet_b0"
+    network, untrained = profile.network, profile.training.epochs == 0
+    return untrained and network.weights is None and network.name == "efficientnet_b0"
 
 
 def _checksums(folder: Path) -> dict[str, str]:
@@ -228,10 +230,9 @@ def _network_folder(run: Run) -> Path:
         if _settles_norms(profile):
             few = itertools.islice(data.batches(split["train"], 100, seed=profile.seed, epoch=0), BATCHES_TO_SETTLE)
             networks.settle_norms(model.to(training.device()), (images for images, _ in few))
-        checkpoint = work / "checkpoint.pt"
         curves = training.fit(
             model, split["train"], split["test"], profile.training,
-            seed=profile.seed, checkpoint=checkpoint, deadline=run.deadline,
+            seed=profile.seed, checkpoint=work / "checkpoint.pt", deadline=run.deadline,
         )  # fmt: skip
         tensors = {key: tensor.cpu().contiguous() for key, tensor in model.state_dict().items()}
         _finish(work, NETWORK, tensors, curves)
@@ -243,10 +244,9 @@ def _heads_folder(run: Run) -> Path:
     def build(work: Path) -> None:
         profile = run.profile
         model, _ = network(run)
-        checkpoint = work / "checkpoint.pt"
         weights, curves = heads_.fit(
             model, points(run), splits(run)["train"], profile.heads,
-            seed=profile.seed, checkpoint=checkpoint, deadline=run.deadline,
+            seed=profile.seed, checkpoint=work / "checkpoint.pt", deadline=run.deadline,
         )  # fmt: skip
         _finish(work, "heads.safetensors", weights, curves)
 

@@ -17,7 +17,7 @@ from torch import fx, nn
 from torch.fx.experimental.optimization import fuse
 from torch.profiler import ProfilerActivity, profile
 
-from singlefilter import afcc, progress, store
+from singlefilter import afcc, progress, provenance, store
 from singlefilter.networks import training
 from singlefilter.pipeline import stages
 from singlefilter.studies.pruning import network_study
@@ -38,7 +38,7 @@ def observations(run: stages.Run) -> pd.DataFrame:
     """
     names = network_study.tasks(run)
     config = {
-        "machine": store.machine(),
+        "machine": provenance.machine(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "networks": {design.title: task.folder().name for design, task in names.items()},
