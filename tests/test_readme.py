@@ -7,11 +7,19 @@ import pandas as pd
 import pytest
 
 from singlefilter import profiles
+from tests.pages import read, section, words
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROFILES = (ROOT / "docs" / "profiles.md").read_text(encoding="utf-8")
 DATA = ("laptop", "laptop-d64", "laptop-efficientnet", "glyphs-1000")
+
+SOURCES = {
+    "this paper": ("C1", "C2", "C4", "C5", "C7"),
+    "its first version": ("C3", "C6"),
+    "later paper": ("C8", "C9", "C10"),
+    "press text": ("C11",),
+}
 
 
 def rows_of(page: str, heading: str) -> list[list[str]]:
@@ -70,3 +78,77 @@ def test_examples_run(block, capsys, tmp_path, monkeypatch):
     exec(compile(block, "README.md", "exec"), {})
     assert float(capsys.readouterr().out.split()[-1]) > 0
     assert {path.name for path in tmp_path.iterdir()} == {"filter.png", "resnet.sf"}
+
+
+@pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", PROFILES, flags=re.DOTALL))
+def test_the_longer_example_runs(block, capsys):
+    exec(compile(block, "docs/profiles.md", "exec"), {})
+    assert 0 < float(capsys.readouterr().out.split()[-1]) < 1
+
+
+def test_every_claim_has_its_source_and_its_bar():
+    claims = pd.read_csv(ROOT / "figures/laptop/claims.csv").set_index("claim")
+    for claim, _, source, rule, *_ in rows_of(README, "Verdicts"):
+        assert claim in SOURCES[source.split(":")[0]]
+        found = claims.loc[claim]
+        if claim == "C4":
+            assert re.findall(r"\d\.\d+", rule) == re.findall(r"\d\.\d+", found["statistic"])
+        elif claim in ("C7", "C10", "C11"):
+            assert rule == f"≥ {100 * found['bar']:+.0f} point".replace("-", "−")
+        else:
+            assert rule.replace("−", "-").split()[-1] == f"{found['bar']:g}"
+
+
+def test_columns_of_verdicts_name_data_and_network():
+    """The last four are those of `DATA`; three seeds of what is pruned are in the first of them alone."""
+    header = next(line for line in README.split("## Verdicts\n")[1].splitlines() if line.startswith("|"))
+    columns = [cell.strip() for cell in header.strip("|").split("|")][-4:]
+    for column, profile in zip(columns, DATA, strict=True):
+        claims = pd.read_csv(ROOT / "figures" / profile / "claims.csv").set_index("claim")
+        if profile == "glyphs-1000":
+            labels = pd.read_csv(ROOT / "figures" / profile / "trends_by_labels.csv")["labels"]
+            assert column == f"glyphs, up to {labels.max():,} labels"
+        else:
+            assert column == f"{claims.loc['C1', 'data']}, {claims.loc['C1', 'network']}"
+        pruned = claims[claims.index.isin(["C7", "C10", "C11"])]["seed"].astype(str)
+        assert set(pruned.str.split(",").str.len()) <= {3 if profile == "laptop" else 1}
+
+
+def test_no_measured_number_is_left_untested():
+    """Outside its tables, examples and code, decimal numbers and percentages are settings."""
+    text = words(re.sub(r"```.*?```", "", README, flags=re.DOTALL))
+    for setting in ("doi 10.1038/s41598-024-56609-x", "Python 3.11 to 3.13", "whole 95 % interval"):
+        assert setting in text
+        text = text.replace(setting, "")
+    assert re.findall(r".{0,30}(?:\d\.\d|\d %).{0,20}", text) == []
+
+
+def test_profiles_without_results_are_said_to_have_none():
+    said = re.search(r"Profile `([^`]+)` has no\s+results yet", README)[1]
+    with_results = {name for name in profiles.available() if (ROOT / "figures" / name / "claims.csv").exists()}
+    assert said not in with_results, "it has results now: give it a column of verdicts"
+    assert set(DATA) == with_results - {"quick"}
+
+
+def test_every_notebook_is_in_the_table_of_notebooks():
+    linked = re.findall(r"\]\((notebooks/[^)]+)\)", section("README.md", "Notebooks"))
+    assert linked == [f"notebooks/{path.name}" for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
+
+
+def test_every_file_of_the_listing_is_there():
+    """Of the folder listing of CONTRIBUTING, and of its table of what to change where."""
+    page = read("CONTRIBUTING.md")
+    listing = section("CONTRIBUTING.md", "Where things are").split("```")[1].strip("\n").splitlines()
+    assert len(listing) > 20
+    for line in listing:
+        below = ROOT / "lib" / "singlefilter" if line.startswith("    ") else ROOT
+        assert (below / line.split()[0].replace("<profile>", "laptop")).exists(), line
+    packages = {path.parent.name for path in (ROOT / "lib" / "singlefilter").glob("*/__init__.py")}
+    assert packages <= {line.split()[0].rstrip("/") for line in listing if line.startswith("    ")}
+
+    rows = rows_of(page.replace("### Where do I", "## Where do I"), "Where do I change ...")
+    assert len(rows) == 10
+    for _, where, tests in rows:
+        named = re.findall(r"`([^`]+\.(?:py|yaml))`", where)
+        assert named and all((ROOT / "lib" / "singlefilter" / path).exists() for path in named), where
+        assert all((ROOT / "tests" / path).exists() for path in re.findall(r"`([^`]+)`", tests)), tests
