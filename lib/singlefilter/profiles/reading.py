@@ -82,11 +82,9 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node:
         event = self.peek_event()
         self._place.append(index.value if isinstance(index, yaml.ScalarNode) else index)
-        key, line = key_of(self._place), event.start_mark.line + 1
+        key, line = key_of(self._place) or "the file", event.start_mark.line + 1
         if len(self._place) > DEEPEST:
-            raise _Unread(
-                f"{key or 'a key'}: lists or groups in one another, more than {DEEPEST} deep, in line {line}"
-            )
+            raise _Unread(f"{key}: lists or groups in one another, more than {DEEPEST} deep, in line {line}")
         if isinstance(event, yaml.AliasEvent) and event.anchor in self._open:
             raise _Unread(f"{key}: {shown('*' + event.anchor)} stands inside what it names, in line {line}")
         anchor = None if isinstance(event, yaml.AliasEvent) else event.anchor

@@ -47,9 +47,9 @@ class Recipe(Group):
 
     epochs: Epochs = 300
     batch: Annotated[Int, Field(gt=0, le=1_000_000)] = 100
-    learning_rate: Positive = 0.028
+    learning_rate: Positive = 0.028  # whatever it is: one that is too large is noticed in training
     momentum: BelowOne = 0.9175
-    weight_decay: NotNegative = 1e-3
+    weight_decay: Annotated[Float, Field(ge=0, le=1000)] = 1e-3
     schedule: Annotated[Text, among(SCHEDULES)] = "step"
     factor: Annotated[Float, Field(gt=0, le=1)] = 0.6
     every: Annotated[Int, Field(gt=0, le=100_000)] = 20

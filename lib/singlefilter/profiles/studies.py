@@ -13,6 +13,7 @@ from singlefilter.profiles.bounds import (
     CONFIG,
     AtMost,
     Count,
+    Float,
     Fraction,
     Fractions,
     FromZero,
@@ -21,7 +22,6 @@ from singlefilter.profiles.bounds import (
     Labels,
     Layer,
     Layers,
-    NotNegative,
     Once,
     Positive,
     Seeds,
@@ -46,6 +46,7 @@ def _depths(depths: tuple[int, ...]) -> tuple[int, ...]:
     return depths
 
 
+OfEpochs = Annotated[Float, Field(gt=0, le=1000)]
 Depths = Annotated[tuple[Int, ...], AtMost, AfterValidator(_depths)]
 
 
@@ -144,18 +145,18 @@ class Afcc(Group):
     seeds: Seeds = (1,)
     cuts: Layers = ()
     thresholds: Fractions = (0.1, 0.2, 0.3, 0.5)
-    head_fraction: Positive = 0.1
+    head_fraction: OfEpochs = 0.1
     first_layers: Annotated[tuple[Annotated[Layer, Field(ge=2)], ...], AtMost, Once, Some] = (12,)
     overlaps: Annotated[tuple[Count, ...], AtMost, Once, Some] = (1, 2, 3)
-    convolution_fraction: Positive = 0.05
+    convolution_fraction: OfEpochs = 0.05
     learning_rate: Positive = 0.01
-    level_off: NotNegative = 0.005
+    level_off: Annotated[Float, Field(ge=0, le=1000)] = 0.005
     truncations: Layers = ()
     scores: Annotated[tuple[Annotated[Text, among(FILTER_SCORES)], ...], AtMost] = FILTER_SCORES
     budgets: Fractions = (0.5, 0.25)
     groups: Annotated[tuple[Annotated[Int, Field(ge=2, le=100_000)], ...], AtMost, Once] = ()
     hubs: Annotated[Int, Field(ge=0, le=100_000)] = 8
-    network_fraction: Positive = 0.1
+    network_fraction: OfEpochs = 0.1
     rounds: Annotated[Int, Field(ge=1, le=100_000)] = 20
 
     def problems(self) -> Iterator[str]:

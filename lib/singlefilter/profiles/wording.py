@@ -33,7 +33,7 @@ class Problem(typing.NamedTuple):
 def refusal(source: str, problems: Sequence[Problem]) -> ProfileError:
     """The error that lists all problems, a line each."""
     lines = list(dict.fromkeys(problem.line for problem in problems))
-    more = [f"and {len(lines) - MOST_PROBLEMS} more"] if len(lines) > MOST_PROBLEMS else []
+    more = ["and more; mend these first"] if len(lines) > MOST_PROBLEMS else []
     return ProfileError("\n".join(f"{source}: {line}" for line in lines[:MOST_PROBLEMS] + more))
 
 
@@ -167,8 +167,8 @@ def _hint_on_numbers(allowed: tuple, value: object) -> str:
 
 
 def _named(part: object) -> str:
-    """A part of a key as it is; where it is long or not printable, as Python would write it."""
-    plain = isinstance(part, str) and part.isprintable() and 0 < len(part) <= 60
+    """A part of a key as it is; where it is long or no word, as Python would write it."""
+    plain = isinstance(part, str) and (part == "<<" or re.fullmatch(r"\w[\w .,+-]{0,59}", part))
     return part if plain else shown(part)
 
 
