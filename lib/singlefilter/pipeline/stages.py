@@ -172,9 +172,7 @@ def provenance(run: Run) -> dict:
         "machine": where_from.machine(),
         "computing": where_from.computing(),
         "data": {"title": data.title(run.profile.data.name), "sha256": _checksums(images)},
-        "stages": {
-            name: {key: content[key] for key in keys if key in content} for name, content in manifests.items()
-        },
+        "stages": {name: {key: of[key] for key in keys if key in of} for name, of in manifests.items()},
     }
 
 
