@@ -61,3 +61,11 @@ def test_dprime_leaves_its_input_alone_and_checks_it():
         statistics.dprime(logits, torch.tensor([0, 1, 2, 5]))
     with pytest.raises(ValueError, match=r"\[images, K\]"):
         statistics.dprime(logits, torch.tensor([0, 1]))
+
+
+@pytest.mark.parametrize("large", [1e25, 3e38, np.inf])
+def test_dprime_of_logits_that_overflow_is_infinite_and_not_zero(large):
+    logits = torch.tensor([[large, -large, 0.0, large / 2], [1.0, 2.0, 3.0, 5.0]], dtype=torch.float32)
+    found = statistics.dprime(logits, torch.tensor([0, 0]))
+    assert found[0] == torch.inf
+    assert found[1].isfinite()

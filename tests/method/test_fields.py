@@ -232,3 +232,19 @@ def test_weights_or_maps_that_are_no_numbers():
     model[0][1].weight.data[4] = torch.inf
     with pytest.raises(fields.NotFinite, match=r"class means of layer 1 \(flat head\): .* the first is filter 4"):
         fields.measure(model, points, weights, split())
+
+
+@pytest.mark.parametrize("scale", [1e19, 1e30])
+def test_logits_that_float32_does_not_hold_are_an_error_and_no_small_number(scale):
+    """The deviation of such logits is infinite, and what is divided by it would be a d' of 0."""
+    model, points, weights = prepared()
+    large = weights["layer2_flat"] * (scale / weights["layer2_flat"].abs().max())
+    with pytest.raises(fields.NotFinite, match=r"logits of layer 2 \(flat head\): not below 1e\+17 in \d+"):
+        fields.measure(model, points, weights | {"layer2_flat": large}, split())
+
+
+def test_small_logits_are_measured():
+    model, points, weights = prepared()
+    small = {name: 1e-15 * each for name, each in weights.items()}
+    one, other = (fields.measure(model, points, of, split()).dprime["layer2_flat"] for of in (weights, small))
+    torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)

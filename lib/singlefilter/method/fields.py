@@ -32,6 +32,7 @@ Array = TypeVar("Array", np.ndarray, torch.Tensor)
 
 # From this side of a map on, a CPU applies a head faster as a convolution (oneDNN) than as a matrix product.
 SIDE_TO_CONVOLVE = 8
+TOO_LARGE = 1e17  # a logit: squares of it, summed over a thousand labels, are more than float32 holds
 
 
 class NotFinite(ValueError):
@@ -111,7 +112,13 @@ def measure(
             with training.autocast(on):
                 seen = maps(data.to_input(images))
             correct[:, part], dprime[:, part] = sums.add(seen, truth)
-    for partial in (*sums.sums, sums.images, correct, dprime):  # an image is one rank's, and nothing at the others
+    for partial in (
+        *sums.sums,
+        sums.images,
+        sums.overflown,
+        correct,
+        dprime,
+    ):  # an image is one rank's, and nothing at the others
         distributed.all_sum(partial)
     return Measurement(sums.class_means(), _by_head(points, correct.bool()), _by_head(points, dprime))
 
@@ -139,6 +146,7 @@ class Sums:
         self.biases = [(biases or {}).get(point.name, torch.zeros(())).to(on) for point in points]
         self.sums = [torch.zeros(labels, point.fan_in, device=on) for point in points]
         self.images = torch.zeros(labels, dtype=torch.int64, device=on)
+        self.overflown = torch.zeros(len(points), dtype=torch.int64, device=on)  # images, by head
 
     def add(self, maps: Sequence[torch.Tensor], truth: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Add the maps that each head sees of some images, `[images, filters, *size]`, with their labels int64.
@@ -152,15 +160,25 @@ class Sums:
             logits[head] = _logits(seen, self.kernels[head]) + self.biases[head]
         self.images += torch.bincount(truth, minlength=self.labels)
         snr = statistics.dprime_unchecked(logits.flatten(0, 1), truth.repeat(len(self.points)))
+        self.overflown += (~(logits.abs().amax(2) < TOO_LARGE)).sum(1)  # NaN is not below it either
         return logits.argmax(2) == truth, snr.view(len(self.points), -1)
 
     def class_means(self) -> dict[str, torch.Tensor]:
-        """Mean maps, float32 `[true_label, filters, positions]` on the CPU, by head.  Raises `NotFinite`."""
+        """Mean maps, float32 `[true_label, filters, positions]` on the CPU, by head.
+
+        Raises `NotFinite` for NaN or infinity in them, or logits whose squares float32 does not hold.
+        """
         means = {}
         for point, total in zip(self.points, self.sums, strict=True):
             mean = (total / self.images[:, None]).view(self.labels, point.positions, -1)
             means[point.name] = mean.transpose(1, 2).contiguous().cpu()
             _require_finite(point, "class means", means[point.name])
+        for point, images in zip(self.points, self.overflown.tolist(), strict=True):
+            if images:
+                raise NotFinite(
+                    f"logits of layer {point.cut.layer} ({point.kind} head): not below {TOO_LARGE:g} in {images} "
+                    "images, where float32 ends. Train its head again with a lower learning rate."
+                )
         return means
 
 

@@ -157,8 +157,8 @@ def dprime(logits: Array, true_labels: Array) -> Array:
     population (divided by K - 1, the number of the others).
 
     Returns `[images]`, same kind and device as the logits; float64 for float64 or integers, else float32. NaN
-    where K < 3 or all the others are equal. Raises `ValueError` when shapes do not fit or a label is not an
-    output. Source: section 6.
+    where K < 3 or all the others are equal; infinity where logits, or the squares of them, overflow. Raises
+    `ValueError` when shapes do not fit or a label is not an output. Source: section 6.
     """
     if isinstance(logits, np.ndarray):
         return dprime(torch.tensor(logits), torch.as_tensor(true_labels)).numpy()
@@ -189,7 +189,9 @@ def dprime_unchecked(logits: torch.Tensor, true_labels: torch.Tensor) -> torch.T
     others.scatter_(1, index, others.gather(1, (index + 1) % labels))
     lowest, highest = others.aminmax(dim=1)
     # Equal others: rounding of their mean would leave a tiny deviation instead of none.
-    return torch.where(lowest == highest, torch.nan, (true_logit - mean) / deviation)
+    found = torch.where(lowest == highest, torch.nan, (true_logit - mean) / deviation)
+    # Divided by an infinite deviation, d' would be 0, which looks like a result.
+    return torch.where(deviation.isfinite() & true_logit.isfinite(), found, torch.inf)
 
 
 def resampled_quantities(
