@@ -3,6 +3,8 @@
 import dataclasses
 import math
 import pickle
+import subprocess
+import sys
 import typing
 
 import pydantic
@@ -149,3 +151,10 @@ def test_what_came_later_is_left_out_of_keys_at_its_default():
     assert store.plain(profiles.Recipe(precision="bfloat16"))["precision"] == "bfloat16"
     assert store.plain(profiles.Part(held_out=3))["held_out"] == 3
     assert "held_out" in store.plain(profiles.Choice()), "that one is no newcomer"
+
+
+def test_profiles_are_imported_without_torch():
+    program = "import sys; from singlefilter import profiles; profiles.load('quick'); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "pydantic" in done.stdout.split()
+    assert not {"torch", "numpy", "pandas", "matplotlib"} & set(done.stdout.split())
