@@ -1,6 +1,7 @@
 """Notebooks are clean, keep to the rules of the house, and run from any folder."""
 
 import ast
+import html
 import json
 import re
 import shutil
@@ -107,10 +108,12 @@ def test_runs_and_shows_its_figures(path, executed):
     shown = [output for output in outputs(copy) if "image/png" in output.get("data", {})]
     published = sum(source(cell).count("figures.show(") for cell in cells(path, "code"))
     assert len(shown) >= published >= 1
-    described = [output for output in shown if output["metadata"].get("image/png", {}).get("alt")]
+    described = [alt for output in shown if (alt := output["metadata"].get("image/png", {}).get("alt"))]
     assert len(described) >= published
     assert [output for output in outputs(copy) if output.get("name") == "stderr"] == []
-    assert copy.with_suffix(".html").read_text(encoding="utf-8").count("data:image/png") >= published
+    page = copy.with_suffix(".html").read_text(encoding="utf-8")
+    assert page.count("data:image/png") >= published
+    assert set(described) <= {html.unescape(alt) for alt in re.findall('<img alt="([^"]+)"', page)}
 
 
 def test_every_figure_comes_from_a_notebook(home, executed):

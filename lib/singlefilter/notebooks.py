@@ -10,6 +10,14 @@ from pathlib import Path
 
 from singlefilter import progress, store
 
+# nbconvert's own page leaves out what a picture says of itself (`drawing.Drawing.alt`).
+_PAGE = """{%- extends 'lab/index.html.j2' -%}
+{% block data_png scoped %}
+{%- set alt = output | get_metadata('alt', 'image/png') -%}
+{{ super() | replace('<img', '<img alt="' ~ (alt | escape_html) ~ '"', 1) if alt else super() }}
+{%- endblock %}
+"""
+
 
 class Failed(RuntimeError):
     """A notebook raised an error; the message says which, where, and where its copy is."""
@@ -56,7 +64,7 @@ def execute(notebook: Path, profile: str, name: str, data_dir: Path | None) -> P
     except papermill.PapermillExecutionError as error:
         print("failed", flush=True)
         raise Failed(f"{notebook.name}: {error.ename}: {error.evalue}\n(executed up to there: {target})") from error
-    html, _ = HTMLExporter().from_filename(str(target))
+    html, _ = HTMLExporter(raw_template=_PAGE).from_filename(str(target))
     with store.atomic_file(target.with_suffix(".html")) as temporary:
         temporary.write_text(html)
     print(f"{time.perf_counter() - start:.0f} s", flush=True)
