@@ -3,7 +3,8 @@
 In the order of use: `masks` say which connections stay, `enforcement` holds them through training, `retraining` and
 `masked_heads` train under them, `pruning` does it for a network of one's own (`prune`), `smaller`, `groups`,
 `compact_head` and `truncation` make networks that are really smaller, `baselines` are what to compare with, `costs`
-counts, `export` writes.  `chain` follows filters from layer to layer.  Source: section 8.
+counts, `export` writes.  `chain` follows filters from layer to layer, `axes` through what makes maps flat, and
+`ownership` says whose weights are a layer's own.  Source: section 8.
 """
 
 from singlefilter.afcc.baselines import at_random, by_group_norm, by_l1, by_score

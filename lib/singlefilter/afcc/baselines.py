@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -12,6 +11,7 @@ from singlefilter import data
 from singlefilter.afcc import chain
 from singlefilter.afcc.costs import costs
 from singlefilter.afcc.optional import optional
+from singlefilter.afcc.ownership import copied
 from singlefilter.afcc.smaller import remove_filters
 
 STEPS = 8  # of the search for the fraction of filters: 1/256 of a layer
@@ -58,7 +58,7 @@ def by_group_norm(model: nn.Module, layers: Sequence[str], images: torch.Tensor,
     names = [chain.convolution_in(model, layer) for layer in layers]
 
     def pruned(fraction: float) -> nn.Module:
-        small = copy.deepcopy(model)
+        small = copied(model)
         chosen = [small.get_submodule(name) for name in names]
         ignored = [part for part in small.modules() if isinstance(part, nn.Conv2d | nn.Linear) and part not in chosen]
         modes = {part: part.training for part in small.modules()}

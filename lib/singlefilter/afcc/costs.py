@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +9,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from singlefilter.afcc.compact_head import CompactHead
+from singlefilter.afcc.ownership import copied
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,14 @@ class Costs:
 
 def costs(model: nn.Module, images: torch.Tensor) -> Costs:
     """Costs of a network on images of this size, float `[images, channels, height, width]`; it is left as it is."""
-    image = images[:1].to(next(model.parameters()).device)
-    still = copy.deepcopy(model).eval()
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:  # two operations a multiply-add
-        still(image)
+    two = images[:1].to(next(model.parameters()).device).repeat(2, 1, 1, 1)  # squeeze() drops an axis of one image
+    still = copied(model).eval()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:  # two operations a multiply-add, of two images
+        still(two)
     compact = sum(part.weights.numel() for part in still.modules() if isinstance(part, CompactHead))
     parameters = list(model.parameters())
     return Costs(
         sum(parameter.numel() for parameter in parameters),
         sum(int(parameter.count_nonzero()) for parameter in parameters),
-        counter.get_total_flops() // 2 + compact,
+        counter.get_total_flops() // 4 + compact,
     )

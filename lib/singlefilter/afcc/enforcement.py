@@ -9,14 +9,15 @@ import torch
 from torch import nn
 
 from singlefilter.afcc import masks as masks_
+from singlefilter.afcc import ownership
 
 
 @torch.no_grad()
 def apply(model: nn.Module, masks: Mapping[str, torch.Tensor]) -> None:
     """Set the weights that masks drop to zero, in place: masks by the names of layers, or of single parameters.
 
-    Raises `MaskError` for a name that is not there or a mask that does not fit, `CutThrough` for an empty one;
-    nothing is changed then.
+    Raises `MaskError` for a name that is not there, weights that are tied or computed and a mask that does not fit,
+    `CutThrough` for an empty one; nothing is changed then.
     """
     for weight, dropped in _dropped(model, masks):
         weight.masked_fill_(dropped, 0)
@@ -54,10 +55,19 @@ def enforced(steps: torch.optim.Optimizer, model: nn.Module, masks: Mapping[str,
 
 
 def _dropped(model: nn.Module, masks: Mapping[str, torch.Tensor]) -> list[tuple[nn.Parameter, torch.Tensor]]:
-    parameters = dict(model.named_parameters())
+    modules = dict(model.named_modules(remove_duplicate=False))
+    parameters = dict(model.named_parameters(remove_duplicate=False))
+    tied = ownership.shared(model)
     pairs = []
     for layer, mask in masks.items():
-        weight = parameters.get(layer, parameters.get(f"{layer}.weight"))
+        name = layer if layer in parameters else f"{layer}.weight"
+        weight = parameters.get(name)
+        if layer in modules and (how := ownership.computed(modules[layer])):
+            raise masks_.MaskError(f"{layer}: its weight is {how}; a mask would not hold")
+        if name in tied:
+            raise masks_.MaskError(
+                f"{name} is tied to {tied[name]}, where the mask would act too; untie them, by a copy"
+            )
         if weight is None:
             raise masks_.MaskError(f"the network has no weights named {layer!r}, for which there is a mask")
         pairs.append((weight, ~masks_.expand(mask.to(weight.device), weight.shape, layer)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 
 import torch
@@ -11,17 +10,20 @@ from torch import nn
 
 from singlefilter import store
 from singlefilter.afcc.optional import optional
+from singlefilter.afcc.ownership import copied
 
 _SIZES = {  # of a module, as its weights [outputs, inputs, ...] have them
     nn.Conv2d: ("out_channels", "in_channels"),
     nn.Linear: ("out_features", "in_features"),
+    nn.BatchNorm1d: ("num_features",),
     nn.BatchNorm2d: ("num_features",),
+    nn.PReLU: ("num_parameters",),
 }
 
 
 def save_state(model: nn.Module, path: Path) -> None:
-    """Write the state of a network as safetensors, whole or not at all."""
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    """Write the state of a network as safetensors, whole or not at all; tied weights once for each of their names."""
+    state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
     with store.atomic_file(Path(path)) as temporary:
         save_file(state, temporary)
 
@@ -29,8 +31,8 @@ def save_state(model: nn.Module, path: Path) -> None:
 def load_state(model: nn.Module, path: Path) -> nn.Module:
     """Read a state into a network in place, whose layers become as small as those of the state; returns the network.
 
-    model: the network as it was before filters were removed, with any weights.  Its convolutions, batch norms and
-    linear layers take the sizes of the state.  Raises `ValueError` when the state has other layers than the network.
+    model: the network as it was before filters were removed, with any weights.  Its convolutions, batch norms, PReLUs
+    and linear layers take the sizes of the state.  Raises `ValueError` when the state has other layers than it.
     """
     state = load_file(path)
     own = model.state_dict()
@@ -46,7 +48,10 @@ def load_state(model: nn.Module, path: Path) -> nn.Module:
                 wishes = tensor.requires_grad
                 setattr(module, name, nn.Parameter(fresh, wishes) if isinstance(tensor, nn.Parameter) else fresh)
         groups = (1, getattr(module, "groups", 1))
-        for size, count, times in zip(_SIZES[type(module)], module.weight.shape, groups, strict=False):
+        sized = module.weight if module.weight is not None else module.running_mean  # a batch norm may have no slopes
+        for size, count, times in zip(
+            _SIZES[type(module)], () if sized is None else sized.shape, groups, strict=False
+        ):
             setattr(module, size, count * times)
     try:
         model.load_state_dict(state)
@@ -60,7 +65,7 @@ def exported(model: nn.Module, images: torch.Tensor) -> torch.export.ExportedPro
 
     images: float `[images, channels, height, width]`.  `torch.export.save` writes the program to a file.
     """
-    still, two = copy.deepcopy(model).eval(), images[:1].repeat(2, 1, 1, 1)  # one image would make the number fixed
+    still, two = copied(model).eval(), images[:1].repeat(2, 1, 1, 1)  # one image would make the number fixed
     return torch.export.export(still, (two,), dynamic_shapes=({0: torch.export.Dim("images")},))
 
 

@@ -99,8 +99,8 @@ def group_convolutions(
     (see `convolution_mask`) keeps most kernels to other groups.  Kernels that have a place in the new layers keep
     their weights; the others are gone, so retrain briefly.
 
-    Raises `ChainError` for a layer that cannot be followed or names without a pair of neighbours, `MaskError` where
-    clusters do not fit or filters cannot be divided evenly.
+    Raises `ChainError` for a layer that cannot be followed, the last one included, or names without a pair of
+    neighbours, `MaskError` where clusters do not fit or filters cannot be divided evenly.
     """
     links = chain.follow(model, list(clusters))
     by_name = dict(zip(links, clusters.values(), strict=True))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -20,6 +19,7 @@ from singlefilter.afcc.masks import (
     kept_fraction,
     over_positions,
 )
+from singlefilter.afcc.ownership import copied
 from singlefilter.method.clusters import Array
 
 
@@ -40,7 +40,8 @@ def prune(model: nn.Module, clusters: Mapping[str, Array], *, overlap: int = 1, 
 
     clusters: integer `[filters, label]`, as `clusters.find` returns them, by the name of a convolution or of a module
     that contains one.  Masked is every convolution among them that reads another one of them, directly but for batch
-    norm, activations and pooling; see `convolution_mask` for `overlap`.  head: the name of a linear layer with one
+    norm, activations and pooling; what reads the second one of a pair does not matter, so the two convolutions of a
+    residual block are a pair.  See `convolution_mask` for `overlap`.  head: the name of a linear layer with one
     output a label that reads one of them, to be masked too (`head_mask`).
 
     Then `retrain(pruned.model, [...], pruned.masks, ...)` and `compact(pruned.model, images)`.
@@ -65,6 +66,6 @@ def prune(model: nn.Module, clusters: Mapping[str, Array], *, overlap: int = 1, 
             if outputs != labels:
                 raise MaskError(f"{head} has {outputs} outputs, clusters know {labels} labels; they have to agree")
             masks[head] = over_positions(head_mask(by_name[before]), links[before].positions)
-    masked = copy.deepcopy(model)
+    masked = copied(model)
     apply(masked, masks)
     return Pruned(masked, masks, {name: kept_fraction(mask) for name, mask in masks.items()})

@@ -8,7 +8,6 @@ stands for all of a layer, exactly, borders included.  `compact` leaves at most 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -16,8 +15,9 @@ from torch import nn
 
 from singlefilter import networks
 from singlefilter.afcc import chain
-from singlefilter.afcc.chain import Link
+from singlefilter.afcc.chain import ChainError, Link
 from singlefilter.afcc.masks import CutThrough, MaskError, covered
+from singlefilter.afcc.ownership import copied
 from singlefilter.method.clusters import Array
 
 SAME = 1e-6  # maps whose values differ by no more than this part of them are constant
@@ -32,9 +32,9 @@ def remove_filters(model: nn.Module, keep: Mapping[str, torch.Tensor]) -> nn.Mod
     """A copy of the network that has only some of its filters, in each of some layers.
 
     keep: bool `[filters]` by the layer's name (see `chain.convolution_in`).  The convolution loses the other filters,
-    its batch norm their channels, and the layer that reads them their kernels or columns; the rest is unchanged, and
-    the modules are of the classes that they were.  What the removed filters contributed is lost; `compact` removes
-    only what contributes nothing.
+    its batch norm and PReLU their channels, and the layer that reads them their kernels or columns; the rest is
+    unchanged, and the modules are of the classes that they were.  What the removed filters contributed is lost;
+    `compact` removes only what contributes nothing.
 
     Raises `ChainError` for a layer that cannot be followed, `MaskError` for a mask that does not fit and `CutThrough`
     for one that keeps no filter.
@@ -55,22 +55,32 @@ def remove_filters(model: nn.Module, keep: Mapping[str, torch.Tensor]) -> nn.Mod
 
 @torch.no_grad()
 def select_filters(model: nn.Module, links: Mapping[str, Link], places: Mapping[str, torch.Tensor]) -> nn.Module:
-    """A copy of the network with these filters in this order: int64 `[filters]` by the convolution's name."""
-    model = copy.deepcopy(model)
+    """A copy of the network with these filters in this order: int64 `[filters]` by the convolution's name.
+
+    Raises `ChainError` for a layer that is read where it cannot be followed.
+    """
+    model = copied(model)
     for name, chosen in places.items():
         link, convolution = links[name], model.get_submodule(name)
+        if link.reader is None:
+            raise ChainError(link.obstacle)
+        if link.squeezed and len(chosen) == 1:
+            raise ChainError(
+                f"{name}: one filter would be left, whose axis squeeze() would drop; write flatten(1) there"
+            )
         chosen = chosen.to(convolution.weight.device)
         for part in ("weight", "bias"):
             _replace(convolution, part, lambda tensor, chosen=chosen: tensor[chosen])
-        convolution.out_channels = len(chosen)
+        filters, convolution.out_channels = convolution.out_channels, len(chosen)
         for norm in map(model.get_submodule, link.norms):
+            width = "num_parameters" if isinstance(norm, nn.PReLU) else "num_features"
+            theirs = _spread(chosen, getattr(norm, width) // filters)
             for part in ("weight", "bias", "running_mean", "running_var"):
-                _replace(norm, part, lambda tensor, chosen=chosen: tensor[chosen])
-            norm.num_features = len(chosen)
+                _replace(norm, part, lambda tensor, theirs=theirs: tensor[theirs])
+            setattr(norm, width, len(theirs))
         reader = model.get_submodule(link.reader)
         if isinstance(reader, nn.Linear):
-            inside = torch.arange(link.positions, device=chosen.device)
-            columns = (chosen[:, None] * link.positions + inside).flatten()
+            columns = _spread(chosen, link.positions)
             _replace(reader, "weight", lambda tensor, columns=columns: tensor[:, columns])
             reader.in_features = len(columns)
         else:
@@ -87,13 +97,13 @@ def compact(model: nn.Module, images: torch.Tensor, layers: Sequence[str] | None
     zero.  That is repeated until nothing is left to remove.
 
     images: `[images, channels, height, width]` of the size that the network is used on; one is looked at.
-    layers: names (see `chain.convolution_in`), None for every convolution.
+    layers: names (see `chain.convolution_in`), None for every convolution that can be followed.  One of them that is
+    read where it cannot be followed, as the last of a residual block, keeps its filters.
     Raises `ChainError` for a layer that cannot be followed, `CutThrough` where a layer has no filter left that is
     read.
     """
-    layers = chain.convolutions(model) if layers is None else layers
-    links = chain.follow(model, layers)
-    small = copy.deepcopy(model)
+    links = chain.all_closed(model) if layers is None else chain.closed(chain.follow(model, layers))
+    small = copied(model)
     while True:
         _merge_constants(small, links, images)
         keep = {name: _columns(small, link).ne(0).transpose(0, 1).flatten(1).any(1) for name, link in links.items()}
@@ -126,6 +136,11 @@ def _merge_constants(model: nn.Module, links: Mapping[str, Link], images: torch.
             columns[:, stays] = merged
 
 
+def _spread(chosen: torch.Tensor, times: int) -> torch.Tensor:
+    """Places, int64 `[filters * times]`, where each filter has so many, one behind the other."""
+    return (chosen[:, None] * times + torch.arange(times, device=chosen.device)).flatten()
+
+
 def _maps_read(model: nn.Module, links: Mapping[str, Link], image: torch.Tensor) -> dict[str, torch.Tensor]:
     """What the reader of each layer sees of one image: `[filters, positions]` by the layer's name."""
     maps = {}
@@ -137,7 +152,9 @@ def _maps_read(model: nn.Module, links: Mapping[str, Link], image: torch.Tensor)
             for name, link in links.items()
         ]
         try:
-            model(image.to(next(model.parameters()).device))
+            model(
+                image.to(next(model.parameters()).device).repeat(2, 1, 1, 1)
+            )  # squeeze() drops an axis of one image
         finally:
             for hook in hooks:
                 hook.remove()
@@ -152,7 +169,7 @@ def _columns(model: nn.Module, link: Link) -> torch.Tensor:
 
 def _replace(module: nn.Module, name: str, change) -> None:
     """A parameter or buffer of a module, where it has one, becomes what `change` makes of it."""
-    tensor = getattr(module, name)
+    tensor = getattr(module, name, None)
     if tensor is None:
         return
     changed = change(tensor.detach()).contiguous(

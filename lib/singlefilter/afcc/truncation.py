@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections import OrderedDict
 
 import torch
@@ -10,6 +9,7 @@ from torch import fx, nn
 
 from singlefilter.afcc import chain
 from singlefilter.afcc.masks import MaskError
+from singlefilter.afcc.ownership import copied
 from singlefilter.method import heads
 
 
@@ -48,4 +48,4 @@ def upto(model: nn.Module, module: str) -> nn.Module:
     output.args = (last,)
     while output.prev is not last:
         graph.erase_node(output.prev)
-    return fx.GraphModule(copy.deepcopy(model), graph, type(model).__name__)
+    return fx.GraphModule(copied(model), graph, type(model).__name__)
