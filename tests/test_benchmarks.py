@@ -15,7 +15,7 @@ from benchmarks import training as training_
 from singlefilter import data, networks, profiles
 from singlefilter.figures import files
 from singlefilter.method import clusters
-from singlefilter.networks import training
+from singlefilter.networks import epochs, training
 
 # One of each label or two, so that everything runs in seconds on one core.
 TINY = dataclasses.replace(cases.SMALL, images=20, images_of_naive=20)
@@ -62,7 +62,7 @@ def test_throughput(capsys, monkeypatch):
         return curves
 
     monkeypatch.setattr(training, "fit", watched)
-    monkeypatch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", 0)
+    monkeypatch.setattr(epochs, "SECONDS_BETWEEN_CHECKPOINTS", 0)
     monkeypatch.setattr(machine, "WARM_UP", 0)
     rows = machine.throughput(TINY, SMALL_PROFILE, torch.device("cpu"))
     assert [row["case"] for row in rows] == [f"VGG-16, d = 2, epoch, batch {batch}" for batch in (5, 10)]

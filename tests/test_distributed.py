@@ -17,7 +17,7 @@ from torch import nn
 
 from singlefilter import data, distributed, networks, profiles, run, store
 from singlefilter.method import fields, heads
-from singlefilter.networks import training
+from singlefilter.networks import epochs, training
 from singlefilter.pipeline import stages
 from tests.conftest import TINY, forget_caches
 
@@ -123,19 +123,19 @@ def test_begun_by_one_process_gone_on_with_and_finished_by_two(tmp_path, monkeyp
         monkeypatch.setenv("SINGLEFILTER_HOME", str(home))
         forget_caches()
         clock = types.SimpleNamespace(monotonic=iter(times).__next__, perf_counter=time.perf_counter)
-        monkeypatch.setattr(training, "time", clock)
+        monkeypatch.setattr(epochs, "time", clock)
         assert run.main(["run", "--profile", str(profile), "--minutes", "1000"]) == (75 if home is shared else 0)
     assert "training paused after epoch 1 of 3" in capsys.readouterr().out
 
     program = script(
         tmp_path,
         "import sys, time, types",
-        "from singlefilter import distributed, run; from singlefilter.networks import training",
+        "from singlefilter import distributed, run; from singlefilter.networks import epochs",
         "times = iter([0.0, 1e9])",
         "def monotonic():",
         "    assert distributed.rank() == 0, 'the first rank has the clock'",
         "    return next(times)",
-        "training.time = types.SimpleNamespace(monotonic=monotonic, perf_counter=time.perf_counter)",
+        "epochs.time = types.SimpleNamespace(monotonic=monotonic, perf_counter=time.perf_counter)",
         "sys.exit(run.main(sys.argv[1:]))",
     )
     paused = torchrun(2, shared, program, "run", "--profile", str(profile), "--minutes", "1000")

@@ -40,9 +40,6 @@ ROOMS = (
 FLOORS = {room: len(ROOMS) - place for place, rooms in enumerate(ROOMS) for room in rooms}
 
 LONGEST = 300  # lines
-TOO_LONG = {  # to be emptied: the most lines that each may still have
-    "lib/singlefilter/networks/training.py": 325,
-}
 
 
 def name_of(path: Path) -> str:
@@ -156,7 +153,5 @@ def test_no_module_is_too_long(where):
         path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").splitlines())
         for path in (ROOT / where).rglob("*.py")
     }
-    allowed = {path: most for path, most in TOO_LONG.items() if path.startswith(where)}
-    longer = {path: count for path, count in lines.items() if count > allowed.get(path, LONGEST)}
+    longer = {path: count for path, count in lines.items() if count > LONGEST}
     assert not longer, "longer than it may be; hold one idea a module"
-    assert not {path for path in allowed if lines.get(path, 0) <= LONGEST}, "no longer too long: take it off TOO_LONG"

@@ -10,7 +10,7 @@ import pytest
 
 from singlefilter import commands, figures, notebooks, profiles, run, store
 from singlefilter.figures import registry
-from singlefilter.networks import training
+from singlefilter.networks import epochs, training
 from singlefilter.pipeline import stages
 from singlefilter.studies.layers import tables
 
@@ -180,7 +180,7 @@ def test_paused_by_minutes_and_resumed_to_the_same_network(tiny, tiny_home, home
     clock = types.SimpleNamespace(monotonic=lambda: next(times), perf_counter=time.perf_counter)
     stages.configs.cache_clear()
     with monkeypatch.context() as patch:
-        patch.setattr(training, "time", clock)
+        patch.setattr(epochs, "time", clock)
         status, out, _ = command("run", "--profile", profile, "--minutes", "1000")
     assert status == 75
     assert "training paused after epoch 1 of 2; the same command goes on from here" in out

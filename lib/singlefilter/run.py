@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from singlefilter import __version__, commands, data, distributed, notebooks, profiles
 from singlefilter.figures import files, packing, publishing, registry
 from singlefilter.method import fields
-from singlefilter.networks import training
+from singlefilter.networks import epochs, training
 from singlefilter.pipeline import stages, sweeps
 
 EXIT_PAUSED = 75  # EX_TEMPFAIL: not a failure, run it again
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise commands.UsageError("torchrun is for `run`; `all` and `sweep` share out their work themselves")
         with _ended_like_interrupted():
             status = options.command(options)
-    except training.Paused as pause:
+    except epochs.Paused as pause:
         commands.say(pause)
         status = EXIT_PAUSED
     except (profiles.ProfileError, commands.UsageError) as error:
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except (
         data.DataError,
-        training.Diverged,
+        epochs.Diverged,
         training.Unsuited,
         distributed.RankError,
         fields.NotFinite,
@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt as stop:
         what, status = ("ended by SIGTERM", 143) if isinstance(stop, _Ended) else ("interrupted", 130)
-        back = f"at most {training.SECONDS_BETWEEN_CHECKPOINTS} seconds and an epoch back"
+        back = f"at most {epochs.SECONDS_BETWEEN_CHECKPOINTS} seconds and an epoch back"
         print(f"\nsinglefilter: {what}; the same command goes on, {back}", file=sys.stderr)
         return status
     distributed.leave()

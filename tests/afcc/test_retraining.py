@@ -10,7 +10,7 @@ from torch.nn import functional
 from singlefilter import afcc, data, networks, profiles
 from singlefilter.afcc import enforcement
 from singlefilter.method import heads
-from singlefilter.networks import training
+from singlefilter.networks import epochs
 
 LABELS = 4
 RECIPE = profiles.Recipe(epochs=3, batch=10, learning_rate=0.05, momentum=0.9, weight_decay=0.01, shift=1)
@@ -100,10 +100,10 @@ def test_shortened_recipes_fall_as_far():
     recipe = profiles.Heads(epochs=200)
     short = afcc.shortened(recipe)
     assert (short.epochs, short.batch, short.weight_decay) == (20, recipe.batch, recipe.weight_decay)
-    assert training.learning_rate(short, 20) == pytest.approx(training.learning_rate(recipe, 200))
-    assert training.learning_rate(short, 0) == recipe.learning_rate
+    assert epochs.learning_rate(short, 20) == pytest.approx(epochs.learning_rate(recipe, 200))
+    assert epochs.learning_rate(short, 0) == recipe.learning_rate
     every = profiles.Recipe(epochs=300, factor=0.6, every=20)
-    assert training.learning_rate(afcc.shortened(every), 30) == pytest.approx(training.learning_rate(every, 300))
+    assert epochs.learning_rate(afcc.shortened(every), 30) == pytest.approx(epochs.learning_rate(every, 300))
     assert afcc.shortened(profiles.Recipe(epochs=4)).epochs == 1
     cosine = afcc.shortened(profiles.Recipe(epochs=60, schedule="cosine", warmup_epochs=5), 0.2)
     assert (cosine.epochs, cosine.warmup_epochs) == (12, 1)
@@ -136,18 +136,18 @@ def test_retraining_resumed_equals_uninterrupted(tmp_path, monkeypatch):
     masks = {"features.layer8.0": afcc.random_mask((16, 16), 60, 2)}
     whole, parts = network(), network()
     afcc.retrain(whole, ["features.layer8"], masks, split(), RECIPE, seed=1)
-    checkpoint, epochs = tmp_path / "checkpoint.pt", []
-    save = training._save
+    checkpoint, saved = tmp_path / "checkpoint.pt", []
+    save = epochs._save
 
     def pause(*arguments) -> None:
         save(*arguments)
-        epochs.append(1)
-        if len(epochs) == 2:
+        saved.append(1)
+        if len(saved) == 2:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(training, "_save", pause)
-        patch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", 0)
+        patch.setattr(epochs, "_save", pause)
+        patch.setattr(epochs, "SECONDS_BETWEEN_CHECKPOINTS", 0)
         afcc.retrain(parts, ["features.layer8"], masks, split(), RECIPE, seed=1, checkpoint=checkpoint)
     parts = network()
     afcc.retrain(parts, ["features.layer8"], masks, split(), RECIPE, seed=1, checkpoint=checkpoint)
@@ -160,8 +160,8 @@ def test_lost_numbers_stop_retraining_and_the_last_good_state_stays(monkeypatch)
     afcc.retrain(
         good, ["features.layer8"], {}, split(), dataclasses.replace(RECIPE, epochs=1, schedule="step"), seed=1
     )
-    rates = training.learning_rate
-    monkeypatch.setattr(training, "learning_rate", lambda recipe, epoch: 1e38 if epoch > 1 else rates(recipe, epoch))
+    rates = epochs.learning_rate
+    monkeypatch.setattr(epochs, "learning_rate", lambda recipe, epoch: 1e38 if epoch > 1 else rates(recipe, epoch))
     with pytest.raises(afcc.Diverged, match="The weights before that epoch are kept") as caught:
         afcc.retrain(model, ["features.layer8"], {}, split(), RECIPE, seed=1)
     after = model.state_dict()

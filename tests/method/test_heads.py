@@ -14,7 +14,7 @@ from torch.nn import functional
 from singlefilter import data, networks, profiles
 from singlefilter.errors import CutError
 from singlefilter.method import heads
-from singlefilter.networks import training
+from singlefilter.networks import epochs
 
 RECIPE = profiles.Heads(epochs=3, batch=12, shift=1, factor=0.8)
 
@@ -204,8 +204,8 @@ def test_with_views_resumed_equals_uninterrupted(tmp_path, monkeypatch):
     whole, _ = heads.fit(model, points(model), split(), recipe, seed=1)
     times = iter([0, 0, 9])
     clock = types.SimpleNamespace(monotonic=lambda: next(times), perf_counter=time.perf_counter)
-    with monkeypatch.context() as patch, pytest.raises(training.Paused, match="after epoch 2 of 3"):
-        patch.setattr(training, "time", clock)
+    with monkeypatch.context() as patch, pytest.raises(epochs.Paused, match="after epoch 2 of 3"):
+        patch.setattr(epochs, "time", clock)
         heads.fit(model, points(model), split(), recipe, seed=1, checkpoint=tmp_path / "checkpoint.pt", deadline=5)
     resumed, _ = heads.fit(model, points(model), split(), recipe, seed=1, checkpoint=tmp_path / "checkpoint.pt")
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
@@ -213,7 +213,7 @@ def test_with_views_resumed_equals_uninterrupted(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("passes", [2, 3, 5])  # of 3 in an epoch
 def test_resumed_equals_uninterrupted(tmp_path, monkeypatch, passes):
-    monkeypatch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", 0)
+    monkeypatch.setattr(epochs, "SECONDS_BETWEEN_CHECKPOINTS", 0)
     model, checkpoint = trunk(), tmp_path / "checkpoint.pt"
     whole, curves = heads.fit(model, points(model), split(), RECIPE, seed=1)
     chosen, done = points(model), []
@@ -235,8 +235,8 @@ def test_resumed_equals_uninterrupted(tmp_path, monkeypatch, passes):
 
 def test_heads_pause_and_diverge():
     model = trunk()
-    with pytest.raises(training.Paused, match="training heads paused after epoch 0 of 3"):
+    with pytest.raises(epochs.Paused, match="training heads paused after epoch 0 of 3"):
         heads.fit(model, points(model), split(), RECIPE, seed=1, deadline=-math.inf)
     wild = profiles.Heads(epochs=3, batch=12, learning_rate=1e30)
-    with pytest.raises(training.Diverged, match="training heads: the loss is no number"):
+    with pytest.raises(epochs.Diverged, match="training heads: the loss is no number"):
         heads.fit(model, points(model), split(), wild, seed=1)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from singlefilter.networks import training
+from singlefilter.networks import epochs, training
 from tests.networks.small import RECIPE, assert_equal, network, split
 
 
@@ -21,7 +21,7 @@ class Interrupted(Exception):
 @pytest.fixture
 def every_epoch(monkeypatch):
     """A checkpoint after every epoch but the last."""
-    monkeypatch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", 0)
+    monkeypatch.setattr(epochs, "SECONDS_BETWEEN_CHECKPOINTS", 0)
 
 
 @pytest.mark.parametrize(("between", "expected"), [(20, [3, 6]), (0, [1, 2, 3, 4, 5, 6]), (57, [])])
@@ -33,10 +33,10 @@ def test_checkpoints_are_some_seconds_apart_and_none_follows_the_last_epoch(monk
         now[0] += 8
         return {"accuracy": 0.0, "loss": 0.0}
 
-    monkeypatch.setattr(training, "time", types.SimpleNamespace(monotonic=lambda: 0, perf_counter=lambda: now[0]))
+    monkeypatch.setattr(epochs, "time", types.SimpleNamespace(monotonic=lambda: 0, perf_counter=lambda: now[0]))
     monkeypatch.setattr(training, "evaluate", evaluate)
-    monkeypatch.setattr(training, "_save", lambda *arguments: kept.append(arguments[-1]))
-    monkeypatch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", between)
+    monkeypatch.setattr(epochs, "_save", lambda *arguments: kept.append(arguments[-1]))
+    monkeypatch.setattr(epochs, "SECONDS_BETWEEN_CHECKPOINTS", between)
     training.fit(network(), split(), split(seed=1), dataclasses.replace(RECIPE, epochs=7), seed=2)
     assert kept == expected
 
@@ -99,8 +99,8 @@ def test_pauses_after_an_epoch_and_goes_on(tmp_path, monkeypatch):
     stopped = types.SimpleNamespace(monotonic=lambda: next(clock), perf_counter=time.perf_counter)
     checkpoint = tmp_path / "checkpoint.pt"
     with monkeypatch.context() as patch:
-        patch.setattr(training, "time", stopped)
-        with pytest.raises(training.Paused, match="training paused after epoch 2 of 3; the same command"):
+        patch.setattr(epochs, "time", stopped)
+        with pytest.raises(epochs.Paused, match="training paused after epoch 2 of 3; the same command"):
             training.fit(network(), split(), split(seed=1), RECIPE, seed=2, checkpoint=checkpoint, deadline=1)
     resumed = network()
     training.fit(resumed, split(), split(seed=1), RECIPE, seed=2, checkpoint=checkpoint)
@@ -109,7 +109,7 @@ def test_pauses_after_an_epoch_and_goes_on(tmp_path, monkeypatch):
 
 def test_a_pause_before_any_new_epoch_writes_no_checkpoint(tmp_path):
     checkpoint = tmp_path / "checkpoint.pt"
-    with pytest.raises(training.Paused, match="after epoch 0 of 3"):
+    with pytest.raises(epochs.Paused, match="after epoch 0 of 3"):
         training.fit(network(), split(), split(), RECIPE, seed=2, checkpoint=checkpoint, deadline=-math.inf)
     assert not checkpoint.exists()
 

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from singlefilter import data, profiles
-from singlefilter.networks import training
+from singlefilter.networks import epochs, training
 from tests.networks.small import network, split
 
 
@@ -32,17 +32,17 @@ def test_schedules(epoch, first, factor, every, warmup):
             times += 1
         part = (epoch - warmup) / (30 - warmup)
         expected = first * factor**times, first * 0.5 * (1 + math.cos(math.pi * part))
-    assert training.learning_rate(step, epoch) == pytest.approx(expected[0], rel=1e-12)
-    assert training.learning_rate(cosine, epoch) == pytest.approx(expected[1], rel=1e-9, abs=1e-15)
+    assert epochs.learning_rate(step, epoch) == pytest.approx(expected[0], rel=1e-12)
+    assert epochs.learning_rate(cosine, epoch) == pytest.approx(expected[1], rel=1e-9, abs=1e-15)
 
 
 def test_the_schedules_of_the_method():
     whole, head = profiles.Recipe(), profiles.Heads()
-    assert training.learning_rate(whole, 19.99) == 0.028
-    assert training.learning_rate(whole, 20) == pytest.approx(0.028 * 0.6)
-    assert training.learning_rate(whole, 299.9) == pytest.approx(0.028 * 0.6**14)
-    assert training.learning_rate(head, 0.5) == 0.01
-    assert training.learning_rate(head, 199.5) == pytest.approx(0.01 * 0.975**199)
+    assert epochs.learning_rate(whole, 19.99) == 0.028
+    assert epochs.learning_rate(whole, 20) == pytest.approx(0.028 * 0.6)
+    assert epochs.learning_rate(whole, 299.9) == pytest.approx(0.028 * 0.6**14)
+    assert epochs.learning_rate(head, 0.5) == 0.01
+    assert epochs.learning_rate(head, 199.5) == pytest.approx(0.01 * 0.975**199)
 
 
 def test_training_is_plain_sgd_with_nesterov_momentum():
@@ -98,7 +98,7 @@ def test_accuracy_counts_the_images_that_were_seen():
 def test_divergence_is_named(tmp_path):
     recipe = profiles.Recipe(epochs=3, batch=20, learning_rate=1e30, momentum=0.9, warmup_epochs=0.5)
     with pytest.raises(
-        training.Diverged, match=r"epoch 1\. Lower learning_rate \(1e\+30\) or raise warmup_epochs \(0.5\)"
+        epochs.Diverged, match=r"epoch 1\. Lower learning_rate \(1e\+30\) or raise warmup_epochs \(0.5\)"
     ):
         training.fit(network(), split(), split(), recipe, seed=1, checkpoint=tmp_path / "checkpoint.pt")
     assert not (tmp_path / "checkpoint.pt").exists()

@@ -10,7 +10,7 @@ from tests.conftest import forget_caches
 
 from singlefilter import profiles, store
 from singlefilter.figures.registry import networks
-from singlefilter.networks import training
+from singlefilter.networks import epochs
 from singlefilter.pipeline import stages, sweeps
 from singlefilter.pipeline.tasks import Task
 from singlefilter.run import main
@@ -55,7 +55,7 @@ def test_an_item_that_pauses_comes_to_the_same_bytes(title, tiny_home, tmp_path,
         manifests = [store.manifest(one)["files"] for one in done]
         return [{name: entry for name, entry in one.items() if name != "curves.csv"} for one in manifests]
 
-    begun_from, said, resume = [], [], training._resume
+    begun_from, said, resume = [], [], epochs._resume
 
     def resumed(*arguments):
         begun_from.append(resume(*arguments))
@@ -67,15 +67,15 @@ def test_an_item_that_pauses_comes_to_the_same_bytes(title, tiny_home, tmp_path,
     whole, item = files(at("whole")), at("parts")
     times = iter([0.0, 1e12])  # the deadline has passed when the second epoch wants to begin
     clock = types.SimpleNamespace(monotonic=lambda: next(times), perf_counter=time.perf_counter)
-    with monkeypatch.context() as patch, pytest.raises(training.Paused, match="^sweep paused: 0 of 1 items"):
-        patch.setattr(training, "time", clock)
-        patch.setattr(training.Paused, "__init__", lambda self, message: said.append(message))
+    with monkeypatch.context() as patch, pytest.raises(epochs.Paused, match="^sweep paused: 0 of 1 items"):
+        patch.setattr(epochs, "time", clock)
+        patch.setattr(epochs.Paused, "__init__", lambda self, message: said.append(message))
         sweeps.complete([item.until(time.monotonic() + 1000)], jobs=1)
     assert said[0] == f"{title} paused after epoch 1 of 2; the same command goes on from here"
     assert list(store.runs_folder().glob("*/checkpoint.pt")) == [
         folder(item).with_name(folder(item).name + ".partial") / "checkpoint.pt"
     ]
-    monkeypatch.setattr(training, "_resume", resumed)
+    monkeypatch.setattr(epochs, "_resume", resumed)
     done = sweeps.complete([item], jobs=1)
     assert (done.items, done.found, begun_from[0][1]) == (1, 0, 1)
     assert files(item) == whole
@@ -114,7 +114,7 @@ def test_what_is_pruned_waits_for_all_networks(home, tiny_home, monkeypatch):
 
     def pause(items, *_, **__):
         asked.append(items)
-        raise training.Paused("sweep paused")
+        raise epochs.Paused("sweep paused")
 
     monkeypatch.setattr(sweeps, "complete", pause)
     assert main(["sweep", str(tiny_home / "tiny.yaml"), "--minutes", "60"]) == 75

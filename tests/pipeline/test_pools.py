@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from singlefilter import progress, store
-from singlefilter.networks import training
+from singlefilter.networks import epochs
 from singlefilter.pipeline import pools, stages, sweeps, variations
 from singlefilter.run import main
 
@@ -109,7 +109,7 @@ def test_a_cluster_of_one_worker_does_the_items(profile, monkeypatch):
     monkeypatch.setattr(pools, "SECONDS_TO_CONNECT", 120)  # this machine may be busy
     options = {"n_workers": 1, "threads_per_worker": 1, "processes": False}
     with distributed.LocalCluster(**options, dashboard_address=None, protocol="tcp") as one:
-        with pytest.raises(training.Paused, match="0 of 1 items are done"):
+        with pytest.raises(epochs.Paused, match="0 of 1 items are done"):
             sweeps.complete([stages.Run(profile, deadline=0.0)], upto="data", scheduler=one.scheduler_address)
         done = sweeps.complete([stages.Run(profile)], upto="data", scheduler=one.scheduler_address)
     assert (done.items, done.found) == (1, 0)

@@ -9,7 +9,7 @@ import torch
 
 from singlefilter import data, networks, profiles, provenance, store
 from singlefilter.method import heads
-from singlefilter.networks import training
+from singlefilter.networks import epochs, training
 from singlefilter.pipeline import stages
 
 
@@ -129,7 +129,7 @@ def test_parts_that_do_not_fit_are_refused_before_any_work(tiny_home, home, grou
 
 def test_a_diverged_training_leaves_no_stage(tiny_home, home):
     run = change(stages.Run(profiles.load(tiny_home / "tiny.yaml")), training={"learning_rate": 1e30})
-    with pytest.raises(training.Diverged, match="Lower learning_rate"):
+    with pytest.raises(epochs.Diverged, match="Lower learning_rate"):
         stages.complete(run)
     assert not any(store.is_complete(folder) for folder in stages.folders(run).values())
 

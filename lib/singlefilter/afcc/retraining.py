@@ -16,13 +16,13 @@ from torch.nn import functional
 
 from singlefilter import data, profiles
 from singlefilter.afcc.enforcement import enforced
-from singlefilter.networks import training
+from singlefilter.networks import epochs, training
 from singlefilter.networks.calling import laid_out
 
 Recipe = TypeVar("Recipe", bound=profiles.Recipe)
 
 
-class Diverged(training.Diverged):
+class Diverged(epochs.Diverged):
     """Loss or weights are no numbers any more.  `last_good`: the state before the epoch in which that happened."""
 
     def __init__(self, message: str, last_good: dict[str, torch.Tensor]):
@@ -38,10 +38,10 @@ def shortened(recipe: Recipe, fraction: float = 0.1) -> Recipe:
     """
     if not fraction > 0:
         raise ValueError(f"fraction of the epochs to retrain for is above 0; {fraction} given")
-    epochs = max(1, round(recipe.epochs * fraction))
-    short = {"epochs": epochs, "warmup_epochs": recipe.warmup_epochs * epochs / recipe.epochs}
+    fewer = max(1, round(recipe.epochs * fraction))
+    short = {"epochs": fewer, "warmup_epochs": recipe.warmup_epochs * fewer / recipe.epochs}
     if recipe.schedule == "step":
-        short |= {"every": 1, "factor": recipe.factor ** (recipe.epochs / recipe.every / epochs)}
+        short |= {"every": 1, "factor": recipe.factor ** (recipe.epochs / recipe.every / fewer)}
     return dataclasses.replace(recipe, **short)
 
 
@@ -62,7 +62,7 @@ def retrain(
     afterwards as they were found.  Returns the curves: epoch, accuracy and loss (of the training split, augmented),
     learning_rate, seconds.
 
-    Raises `ValueError` for a name that is not there, `MaskError` for a mask that does not fit, `training.Paused` past
+    Raises `ValueError` for a name that is not there, `MaskError` for a mask that does not fit, `epochs.Paused` past
     `deadline`, and `Diverged` when loss or weights are no numbers any more: the network then has its last good state.
     """
     known = dict(model.named_modules())
@@ -133,7 +133,7 @@ def guarded_epochs(
     title: str,
     **how,
 ) -> list[dict]:
-    """`training.run_epochs` under masks; when numbers are lost, the module gets back the state before that epoch."""
+    """`epochs.run_epochs` under masks; when numbers are lost, the module gets back the state before that epoch."""
     last_good: dict[str, torch.Tensor] = {}
 
     def begin() -> None:
@@ -143,7 +143,7 @@ def guarded_epochs(
     def close(epoch: int, losses: torch.Tensor, accuracies: torch.Tensor) -> list[dict]:
         for name, tensor in module.state_dict().items():
             if tensor.is_floating_point() and not tensor.isfinite().all():
-                raise training.Diverged(
+                raise epochs.Diverged(
                     f"{title}: {name} holds NaN or infinity after epoch {epoch}. Lower learning_rate "
                     f"({recipe.learning_rate})."
                 )
@@ -152,10 +152,10 @@ def guarded_epochs(
     steps = training.optimizer(parameters, recipe)
     with enforced(steps, module, masks):
         try:
-            return training.run_epochs(
+            return epochs.run_epochs(
                 batches, images, recipe, steps, step, close, {"model": module, "optimizer": steps},
                 title=title, before_epoch=begin, **how,
             )  # fmt: skip
-        except training.Diverged as error:
+        except epochs.Diverged as error:
             module.load_state_dict(last_good)
             raise Diverged(f"{error} The weights before that epoch are kept.", last_good) from error

@@ -65,7 +65,7 @@ def analyze(
     - labels: their names, or how many; threshold: of the clip; batch: images at a time (None: by the size of maps);
       device: None for the network's own; checkpoint: a file that training of heads goes on from.
 
-    Raises `CutError`, `HeadError`, `InputError`, `ForwardError`, `fields.NotFinite`, `training.Diverged`.
+    Raises `CutError`, `HeadError`, `InputError`, `ForwardError`, `fields.NotFinite`, `epochs.Diverged`.
 
     Example: `analyze(torchvision.models.resnet18(), (images, labels), at=["layer3", "layer4"]).layers`.
     """

@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn import functional
 
 from singlefilter import data, distributed, profiles
-from singlefilter.networks import training
+from singlefilter.networks import epochs, training
 from singlefilter.networks.calling import Forward, prepared
 from singlefilter.networks.capture import reading
 from singlefilter.networks.cuts import check_steady
@@ -129,8 +129,8 @@ def fit(
 
     Returns the weights, float32 `[out_label, filters, positions]` by the head's name, and the training curves
     (epoch, head, accuracy, loss, learning_rate, seconds).  Raises `CutError` for maps that are not those of the cuts,
-    `ForwardError` where the network fails or its maps depend on more than the image, `training.Paused` and
-    `training.Diverged`.
+    `ForwardError` where the network fails or its maps depend on more than the image, `epochs.Paused` and
+    `epochs.Diverged`.
     """
     on = train.device
     with frozen_trunk(model, points, data.to_input(train.first(FEW))) as features:
@@ -206,7 +206,7 @@ def fit_features(
             for point, accuracy, loss in zip(points, accuracies.tolist(), losses.tolist(), strict=True)
         ]
 
-    rows = training.run_epochs(
+    rows = epochs.run_epochs(
         batches, images, recipe, steps, step, close_epoch, {"weights": weights, "optimizer": steps},
         seed=seed, checkpoint=checkpoint, deadline=deadline, title="training heads",
     )  # fmt: skip

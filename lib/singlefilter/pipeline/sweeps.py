@@ -22,7 +22,7 @@ import joblib
 import torch
 
 from singlefilter import profiles, progress, store
-from singlefilter.networks import training
+from singlefilter.networks import epochs
 from singlefilter.pipeline import pools, stages, workers
 from singlefilter.pipeline.tasks import Task
 
@@ -80,7 +80,7 @@ def complete(
 
     Raises `ValueError` for an empty sweep, fewer than one job or an unknown stage; `ConnectionError`, within ten
     seconds, where no scheduler answers, it has no workers, or Dask is not installed; and after the last item `Failed`
-    when any failed, else `training.Paused` when the time of any was up.
+    when any failed, else `epochs.Paused` when the time of any was up.
     """
     begun = time.perf_counter()
     if not runs:
@@ -108,7 +108,7 @@ def complete(
         others = f"{paused} paused, the others are done" if paused else "the others are done"
         raise Failed(f"{len(failures)} of {len(runs)} items failed, {others}:\n" + "\n".join(failures))
     if paused:
-        raise training.Paused(
+        raise epochs.Paused(
             f"sweep paused: {len(runs) - paused} of {len(runs)} items are done; the same command goes on from here"
         )
     new = {folder for outcome in ended for folder in outcome.folders} - kept

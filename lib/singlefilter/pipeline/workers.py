@@ -17,7 +17,7 @@ import joblib
 import torch
 
 from singlefilter import data, progress, store
-from singlefilter.networks import training
+from singlefilter.networks import epochs
 from singlefilter.pipeline import pools, stages
 from singlefilter.pipeline.tasks import Task
 
@@ -80,7 +80,7 @@ def item(number: int, run: stages.Run | Task, upto: str, place: Place) -> Outcom
                 return Outcome(number, folders(run, upto))
             finally:  # a process that dies does not come here
                 ledger.unlink(missing_ok=True)
-    except training.Paused:
+    except epochs.Paused:
         return Outcome(number, paused=True)
     except Exception as error:  # whatever it is, it must not take the other items with it
         return Outcome(number, failure=f"{run.profile.name}: {type(error).__name__}: {error}")
