@@ -11,7 +11,7 @@ import functools
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from typing import TypeVar
 
@@ -86,12 +86,55 @@ def share_in_batches(images: int, batch: int) -> Iterator[slice]:
         yield slice(start, min(start + batch, own.stop))
 
 
-def weighted(loss: torch.Tensor, images: int) -> torch.Tensor:
-    """The loss of this rank's `images`, a mean over them, by what part of the batch of all ranks they are.
+def share_of_batch(images: int) -> slice | None:
+    """`share` of a batch to train on; None, on every rank, where one would have no image: that batch is left out."""
+    return share(images) if images >= world() else None
 
-    The gradients of all ranks, summed, are then those of the mean over the whole batch.
+
+def require_shares(images: int, what: str) -> None:
+    """Raise `RankError` where the largest batch there is, of so many images, leaves a rank without any."""
+    if images < world():
+        raise RankError(
+            f"{what}: batches of {images} leave nothing for some of {world()} ranks, so no step would ever be made; "
+            "raise batch in the profile, or start fewer ranks"
+        )
+
+
+def over_ranks(model: nn.Module) -> nn.Module:
+    """A module to call in training: alone itself, else wrapped so that a backward pass gives the mean of all ranks'
+    gradients.  Parameters and buffers stay the module's own; they begin as the first rank's, and buffers are its in
+    every forward pass, whatever a network may keep in them beside what batch norm does."""
+    if world() == 1:
+        return model
+    with _company():
+        return nn.parallel.DistributedDataParallel(model)
+
+
+def gradients_apart(model: nn.Module) -> AbstractContextManager:
+    """Inside, backward passes through what `over_ranks` gave leave each rank its own gradients."""
+    return model.no_sync() if isinstance(model, nn.parallel.DistributedDataParallel) else nullcontext()
+
+
+def backward(loss: torch.Tensor, images: int) -> None:
+    """Backward pass from the loss of this rank's `images`, a mean over them, through what `over_ranks` gave.
+
+    The gradients are then those of the mean over the batch of all ranks.
     """
-    return loss if world() == 1 else loss * (images / all_sum(loss.new_full((), images)))
+    of_all = weighted(loss, images)
+    try:
+        of_all.backward()
+    except RuntimeError as error:  # of this rank itself, or what gloo or NCCL say of another
+        if world() == 1 or isinstance(error, RankError) or not _of_another(error):
+            raise
+        raise _lost(error) from error
+
+
+def weighted(loss: torch.Tensor, images: int) -> torch.Tensor:
+    """The loss by what part of the batch of all ranks this rank's `images` are, as often as there are ranks.
+
+    The mean of its gradients over the ranks is then the gradient of the mean over the whole batch.
+    """
+    return loss if world() == 1 else loss * (images * world() / all_sum(loss.new_full((), images)))
 
 
 def all_sum(values: torch.Tensor) -> torch.Tensor:
@@ -102,19 +145,9 @@ def all_sum(values: torch.Tensor) -> torch.Tensor:
     return values
 
 
-def sum_gradients(steps: torch.optim.Optimizer) -> None:
-    """Gradients of what an optimizer trains, summed over all ranks in one message.
-
-    `DistributedDataParallel` does it for a module with a forward pass of its own and for equal shares; heads are
-    matrices on one frozen trunk, and shares may differ by an image.
-    """
-    if world() == 1:
-        return
-    parameters = [parameter for group in steps.param_groups for parameter in group["params"]]
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    summed = all_sum(torch.cat([gradient.flatten() for gradient in gradients]))
-    for gradient, part in zip(gradients, summed.split([gradient.numel() for gradient in gradients]), strict=True):
-        gradient.copy_(part.view_as(gradient))
+def all_agree(here: bool) -> bool:
+    """Whether something is so on every rank; one that asks while others are at work on another step ends all."""
+    return int(all_sum(torch.tensor(int(here)))) == world()
 
 
 def from_first(value: Value) -> Value:
@@ -141,20 +174,22 @@ def batch_norm_over_ranks(model: nn.Module) -> Iterator[None]:
     norms = [module for module in model.modules() if type(module) is nn.BatchNorm2d] if world() > 1 else []
     try:
         for norm in norms:
-            norm.__class__ = _BatchNormOverRanks
+            norm.__class__ = _BatchNormOnGPUs if norm.running_mean.is_cuda else _BatchNormOnCPUs
         yield
     finally:
         for norm in norms:
             norm.__class__ = nn.BatchNorm2d
 
 
-class _BatchNormOverRanks(nn.SyncBatchNorm):
-    """torch's own on a GPU; on a CPU, for which torch has none, the same by its definition."""
-
+class _BatchNormOnGPUs(nn.SyncBatchNorm):
     process_group = None  # all ranks
 
+
+class _BatchNormOnCPUs(nn.BatchNorm2d):
+    """`SyncBatchNorm` by its definition, since torch has none for CPUs: what tests of ranks run on."""
+
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        if images.is_cuda or not self.training:
+        if not self.training:
             return super().forward(images)
         own = images.new_full((1,), images.numel() // images.shape[1])
         totals = _AllSum.apply(torch.cat([images.sum((0, 2, 3)), own]))
@@ -187,8 +222,16 @@ def _company() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # whatever gloo or NCCL say
-        reason = str(error).strip().partition("\n")[0].partition(". ")[0]
-        raise RankError(f"another rank failed or cannot be reached ({reason})") from error
+        raise _lost(error) from error
+
+
+def _of_another(error: RuntimeError) -> bool:
+    return isinstance(error, ranks.DistError) or "gloo" in str(error)
+
+
+def _lost(error: RuntimeError) -> RankError:
+    reason = str(error).strip().partition("\n")[0].partition(". ")[0]
+    return RankError(f"another rank failed or cannot be reached ({reason})")
 
 
 @functools.cache

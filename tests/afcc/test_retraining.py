@@ -7,8 +7,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from singlefilter import afcc, data, networks, profiles
+from singlefilter import afcc, data, distributed, networks, profiles
 from singlefilter.afcc import enforcement
+from singlefilter.afcc.retraining import guarded_epochs
 from singlefilter.method import heads
 from singlefilter.networks import epochs
 
@@ -259,3 +260,10 @@ def test_lost_numbers_in_heads_give_back_the_last_good_ones():
     good = caught.value.last_good
     assert list(good) == list(masked_heads(model))
     assert all(tensor.isfinite().all() for tensor in good.values())
+
+
+def test_ranks_are_refused_whose_gradients_would_stay_apart(monkeypatch):
+    monkeypatch.setattr(distributed, "world", lambda: 2)
+    model = network()
+    with pytest.raises(distributed.RankError, match="retraining: one process does it alone"):
+        guarded_epochs(model, [*model.parameters()], {}, None, 40, RECIPE, None, None, title="retraining")

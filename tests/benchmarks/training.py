@@ -12,7 +12,7 @@ from benchmarks.timing import Way, in_turn, quietly
 from benchmarks.ways import NAIVE, PEER, ROUNDING, difference
 
 from singlefilter import data, profiles
-from singlefilter.method import heads
+from singlefilter.method import features, heads
 from singlefilter.networks import training
 
 
@@ -52,7 +52,7 @@ def views(sizes: Sizes) -> list[dict]:
         for number in (1, 0)
     )  # fmt: skip
     agreement = {"views off": max(difference(kept[point.name], anew[point.name]) for point in case.points)}
-    kept_mb = heads.views_bytes(case.points, case.split, 1) / 1e6
+    kept_mb = features.kept_bytes([point.fan_in for point in case.points], case.split, 1) / 1e6
     return compare(
         "views", "heads, 4 epochs, outputs kept", timed, agreement, 10 * ROUNDING, {}, images=len(case.split),
         filters=case.filters, labels=sizes.labels, note=f"one view of the trunk's outputs takes {kept_mb:.0f} MB",

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from singlefilter import data, networks, profiles
 from singlefilter.errors import CutError
-from singlefilter.method import heads
+from singlefilter.method import features, heads
 from singlefilter.networks import epochs
 
 RECIPE = profiles.Heads(epochs=3, batch=12, shift=1, factor=0.8)
@@ -180,7 +180,7 @@ def test_the_trunk_is_left_as_it_was_found(fails):
 def test_views_that_do_not_fit_are_computed_anew_and_it_is_said(caplog):
     model, train = trunk(), split()
     needed = 4 * len(train) * 2 * sum(point.fan_in for point in points(model))
-    assert heads.views_bytes(points(model), train, 2) == needed
+    assert features.kept_bytes([point.fan_in for point in points(model)], train, 2) == needed
     anew, _ = heads.fit(model, points(model), train, RECIPE, seed=5)
     too_large = dataclasses.replace(RECIPE, views=2, views_gib=(needed - 1) / 2**30)
     same, _ = heads.fit(model, points(model), train, too_large, seed=5)
@@ -240,3 +240,14 @@ def test_heads_pause_and_diverge():
     wild = profiles.Heads(epochs=3, batch=12, learning_rate=1e30)
     with pytest.raises(epochs.Diverged, match="training heads: the loss is no number"):
         heads.fit(model, points(model), split(), wild, seed=1)
+
+
+def test_all_heads_are_one_module_whose_parameters_have_their_names():
+    chosen = points(trunk())
+    weights = heads.initial_weights(chosen, 4, 1)
+    together, seen = heads.LinearHeads(weights), [torch.randn(5, point.fan_in) for point in chosen]
+    assert list(together.state_dict()) == [point.name for point in chosen]
+    for point, features_of_one, logits in zip(chosen, seen, together(seen), strict=True):
+        torch.testing.assert_close(logits, torch.einsum("if,lf->il", features_of_one, weights[point.name]))
+    with pytest.raises(ValueError, match="zip"):
+        together(seen[:-1])

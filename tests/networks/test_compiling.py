@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from singlefilter import distributed, environment, profiles, store
+from singlefilter import environment, profiles, store
 from singlefilter.networks import training
 from tests.networks.small import RECIPE, assert_equal, network, split
 
@@ -18,13 +18,6 @@ def test_nothing_is_compiled_on_a_cpu(monkeypatch):
     monkeypatch.setattr(torch, "compile", lambda *_, **__: pytest.fail("compiled"))
     model = network()
     assert training.compiled(model, torch.device("cpu")) is model
-
-
-def test_ranks_that_work_together_compile_nothing(monkeypatch):
-    monkeypatch.setattr(torch, "compile", lambda *_, **__: pytest.fail("compiled"))
-    monkeypatch.setattr(distributed, "world", lambda: 2)
-    model = network()
-    assert training.compiled(model, GPU) is model
 
 
 def test_every_network_is_compiled_however_many_there_were(monkeypatch):

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from singlefilter import data, profiles
+from singlefilter import data, distributed, profiles
 from singlefilter.afcc.enforcement import enforced
 from singlefilter.networks import epochs, training
 from singlefilter.networks.calling import laid_out
@@ -133,7 +133,12 @@ def guarded_epochs(
     title: str,
     **how,
 ) -> list[dict]:
-    """`epochs.run_epochs` under masks; when numbers are lost, the module gets back the state before that epoch."""
+    """`epochs.run_epochs` under masks; when numbers are lost, the module gets back the state before that epoch.
+
+    Raises `distributed.RankError` under several ranks, whose gradients would stay apart here.
+    """
+    if distributed.world() > 1:
+        raise distributed.RankError(f"{title}: one process does it alone; start it without torchrun")
     last_good: dict[str, torch.Tensor] = {}
 
     def begin() -> None:

@@ -43,14 +43,14 @@ def batches(
     epoch: int,
     shift: int = 0,
     flip: bool = False,
-    share: Callable[[int], slice] = slice,
+    share: Callable[[int], slice | None] = slice,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """One epoch in random order: float32 images in [-1, 1] `[batch, channel, height, width]` and labels int64.
 
     Everything random is drawn beforehand from (seed, epoch) on the CPU, so an epoch is the same on every device and
     after a resume.  A last batch of a single image is left out: batch norm cannot train on it.
 
-    share: which places of a batch of so many images are wanted, by default all.
+    share: which places of a batch of so many images are wanted, by default all; None leaves the batch out.
     """
     check_batch(batch)
     count = len(split)
@@ -62,8 +62,9 @@ def batches(
     parts = []
     for start in range(0, count - 1 if count > 1 else 1, batch):
         places = range(start, min(start + batch, count))
-        own = places[share(len(places))]
-        parts.append(slice(own.start, own.stop))
+        if (wanted := share(len(places))) is not None:
+            own = places[wanted]
+            parts.append(slice(own.start, own.stop))
     for part, (images, labels) in zip(parts, split.taken(parts, order), strict=True):
         if shift or flip:
             images = augment(images, down[part], right[part], mirror[part], shift)

@@ -6,9 +6,8 @@ pass trains them all exactly as if each were alone.  Source: section 2.
 
 from __future__ import annotations
 
-import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +18,12 @@ from torch import nn
 from torch.nn import functional
 
 from singlefilter import data, distributed, profiles
+from singlefilter.method import features
 from singlefilter.networks import epochs, training
 from singlefilter.networks.calling import Forward, prepared
 from singlefilter.networks.capture import reading
 from singlefilter.networks.cuts import check_steady
 from singlefilter.networks.places import CutPoint
-
-log = logging.getLogger(__name__)
 
 LARGEST_FLAT = 2**16  # inputs of a flat head; larger maps are average-pooled to at most 7x7 first
 POOL_LARGE_TO = 7
@@ -115,6 +113,22 @@ def initial_weights(points: Sequence[HeadPoint], labels: int, seed: int) -> dict
     return weights
 
 
+class LinearHeads(nn.Module):
+    """Heads of all cuts in one module: features `[images, fan_in]` of each give logits `[images, out_label]` of each.
+
+    weights: float32 `[out_label, fan_in]` by the head's name, which is the parameter's too; features come in the same
+    order.
+    """
+
+    def __init__(self, weights: Mapping[str, torch.Tensor]):
+        super().__init__()
+        for name, weight in weights.items():
+            self.register_parameter(name, nn.Parameter(weight))
+
+    def forward(self, seen: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        return [feature @ weight.T for feature, weight in zip(seen, self.parameters(), strict=True)]
+
+
 def fit(
     model: nn.Module,
     points: Sequence[HeadPoint],
@@ -133,14 +147,15 @@ def fit(
     `epochs.Diverged`.
     """
     on = train.device
-    with frozen_trunk(model, points, data.to_input(train.first(FEW))) as features:
+    fan_ins = [point.fan_in for point in points]
+    with frozen_trunk(model, points, data.to_input(train.first(FEW))) as features_of:
 
         def trunk(images: torch.Tensor) -> list[torch.Tensor]:
             with training.autocast(on):
-                return [feature.float() for feature in features(images)]
+                return [feature.float() for feature in features_of(images)]
 
         return fit_features(
-            _batches(trunk, points, train, recipe, seed), len(train), points, len(train.names), recipe,
+            features.by_epoch(trunk, fan_ins, train, recipe, seed), len(train), points, len(train.names), recipe,
             on=on, seed=seed, checkpoint=checkpoint, deadline=deadline,
         )  # fmt: skip
 
@@ -162,16 +177,16 @@ def frozen_trunk(
     with reading(model, cuts) as read, prepared(model, example, forward) as call:
         check_steady(model, cuts, call, read, example)
 
-        def features(images: torch.Tensor) -> list[torch.Tensor]:
+        def features_of(images: torch.Tensor) -> list[torch.Tensor]:
             read.clear()
             call(images)
             return [point.features(read.maps) for point in points]
 
-        yield features
+        yield features_of
 
 
 def fit_features(
-    batches: Callable[[int], Iterator[tuple[list[torch.Tensor], torch.Tensor]]],
+    batches: features.Batches,
     images: int,
     points: Sequence[HeadPoint],
     labels: int,
@@ -187,16 +202,15 @@ def fit_features(
     batches: by epoch, the features of each head, float32 `[batch, filters * positions]`, and labels, int64; images:
     how many are in an epoch.
     """
-    initial = initial_weights(points, labels, seed)
-    weights = nn.ParameterDict({name: nn.Parameter(weight.to(on)) for name, weight in initial.items()})
-    in_order = [weights[point.name] for point in points]
-    steps = training.optimizer(in_order, recipe)
+    together = LinearHeads(initial_weights(points, labels, seed)).to(on)
+    steps = training.optimizer(together.parameters(), recipe)
+    forward = distributed.over_ranks(together)
 
-    def step(features: list[torch.Tensor], truth: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def step(seen: list[torch.Tensor], truth: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         with torch.enable_grad():
-            logits = [feature @ weight.T for feature, weight in zip(features, in_order, strict=True)]
+            logits = forward(seen)
             losses = torch.stack([functional.cross_entropy(item, truth) for item in logits])
-            distributed.weighted(losses.sum(), len(truth)).backward()
+            distributed.backward(losses.sum(), len(truth))
         correct = torch.stack([(item.argmax(1) == truth).sum() for item in logits])
         return losses.detach(), correct
 
@@ -207,12 +221,12 @@ def fit_features(
         ]
 
     rows = epochs.run_epochs(
-        batches, images, recipe, steps, step, close_epoch, {"weights": weights, "optimizer": steps},
+        batches, images, recipe, steps, step, close_epoch, {"weights": together, "optimizer": steps},
         seed=seed, checkpoint=checkpoint, deadline=deadline, title="training heads",
     )  # fmt: skip
     shaped = {
         point.name: weight.detach().reshape(labels, point.cut.filters, point.positions).cpu()
-        for point, weight in zip(points, in_order, strict=True)
+        for point, weight in zip(points, together.parameters(), strict=True)
     }
     return shaped, pd.DataFrame(rows)[["epoch", "head", "accuracy", "loss", "learning_rate", "seconds"]]
 
@@ -227,67 +241,9 @@ def logits(
     """
     kernel = weights.to(split.device).flatten(1).T
     parts = []
-    with frozen_trunk(model, [point], data.to_input(split.first(FEW))) as features:
+    with frozen_trunk(model, [point], data.to_input(split.first(FEW))) as features_of:
         for images, _ in split.in_batches(batch):
             with training.autocast(split.device):
-                (seen,) = features(data.to_input(images))
+                (seen,) = features_of(data.to_input(images))
             parts.append(seen.float() @ kernel)
     return torch.cat(parts)
-
-
-def views_bytes(points: Sequence[HeadPoint], train: data.Split, views: int) -> int:
-    """Memory that kept trunk outputs take: float32, every image, every head, as often as there are views."""
-    return 4 * len(train) * views * sum(point.fan_in for point in points)
-
-
-Batches = Callable[[int], Iterator[tuple[list[torch.Tensor], torch.Tensor]]]
-
-
-def _batches(
-    trunk: Callable[[torch.Tensor], list[torch.Tensor]],
-    points: Sequence[HeadPoint],
-    train: data.Split,
-    recipe: profiles.Heads,
-    seed: int,
-) -> Batches:
-    """Features of each head `[batch, fan_in]` and labels, by epoch: from the trunk anew, or kept ones drawn again."""
-
-    def from_trunk(epoch: int, share: Callable[[int], slice] = distributed.share) -> Iterator:
-        images_of = training.augmented(train, recipe, seed, share)
-        return ((trunk(images), labels) for images, labels in images_of(epoch))
-
-    if not recipe.views:
-        return from_trunk
-    needed, allowed = views_bytes(points, train, recipe.views), recipe.views_gib * 2**30
-    if needed > allowed:
-        log.warning(
-            "heads.views: %d augmented views of the trunk's outputs take %.1f GiB, views_gib allows %.1f; they are "
-            "computed anew in every epoch instead", recipe.views, needed / 2**30, recipe.views_gib,
-        )  # fmt: skip
-        return from_trunk
-    # whole on every rank, since a later batch may draw any image
-    kept = [_keep(from_trunk(view, slice), points, len(train)) for view in range(recipe.views)]
-
-    def from_kept(epoch: int) -> Iterator[tuple[list[torch.Tensor], torch.Tensor]]:
-        features, labels = kept[epoch % recipe.views]
-        generator = torch.Generator().manual_seed(data.mix(seed, epoch))
-        for chosen in torch.randperm(len(labels), generator=generator).to(labels.device).split(recipe.batch):
-            own = chosen[distributed.share(len(chosen))]
-            yield [feature[own] for feature in features], labels[own]
-
-    return from_kept
-
-
-def _keep(batches: Iterator, points: Sequence[HeadPoint], images: int) -> tuple[list[torch.Tensor], torch.Tensor]:
-    """All batches of an epoch in one tensor a head, filled in place so that nothing is held twice."""
-    features, labels, filled = [], None, 0
-    for batch, truth in batches:
-        if labels is None:
-            features = [part.new_empty(images, point.fan_in) for part, point in zip(batch, points, strict=True)]
-            labels = truth.new_empty(images)
-        part = slice(filled, filled + len(truth))
-        for whole, some in zip(features, batch, strict=True):
-            whole[part] = some
-        labels[part] = truth
-        filled += len(truth)
-    return [feature[:filled] for feature in features], labels[:filled]

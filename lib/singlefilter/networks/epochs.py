@@ -73,9 +73,11 @@ def run_epochs(
     `SECONDS_BETWEEN_CHECKPOINTS` after the one before: so much and an epoch is what any other end repeats.  After the
     last epoch none is written, since a stage goes on to what it leaves behind.
 
-    Several ranks each take their share of every batch, which may be empty; the first has checkpoint and clock, and
-    the others wait where they pause until it has written.
+    Several ranks each take their share of every batch; `step` leaves them the same gradients
+    (`distributed.backward`).  The first has checkpoint and clock, and the others wait where they pause until it has
+    written.  Raises `distributed.RankError` where no batch has an image for each.
     """
+    distributed.require_shares(min(images, recipe.batch), title)
     rows, first = _resume(checkpoint, state)
     kept, kept_at = first, time.perf_counter()
 
@@ -105,11 +107,8 @@ def run_epochs(
             for group in steps.param_groups:
                 group["lr"] = rate
             losses, correct = step(inputs, labels)
-            distributed.sum_gradients(steps)
             steps.step()
             steps.zero_grad()
-            if not len(labels):
-                losses = torch.zeros_like(losses)  # a mean over no image is no number
             sums = torch.stack([losses * len(labels), correct]).double()
             totals = sums if totals is None else totals + sums
             seen += len(labels)

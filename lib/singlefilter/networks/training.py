@@ -60,30 +60,34 @@ def optimizer(parameters, recipe: profiles.Recipe) -> torch.optim.SGD:
 
 
 def compiled(model: nn.Module, on: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
-    """The network as it is to be called in training: compiled on a GPU, as it is on a CPU, where that gains little.
+    """The network as it is to be called in training, over all ranks: compiled on a GPU, as it is on a CPU, where that
+    gains little.
 
     Where it cannot be compiled (no C compiler, a network that the compiler does not know), it is called as it is
     and that is said once.  The first pass tries both directions, so that no failure waits in the backward pass.
-    Several ranks call it as it is, too: batch norms that wait for other ranks in the midst of a compiled network
-    were never tried.
+    Ranks do the same, or end: one that is a pass ahead of the others would train another network.
     """
-    if on.type != "cuda" or distributed.world() > 1:
-        return model
+    plain = distributed.over_ranks(model)
+    if on.type != "cuda":
+        return plain
     fast = None
 
     def forward(images: torch.Tensor) -> torch.Tensor:
         nonlocal fast
         if fast is None:
             before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+            fast, reason = plain, ""
             try:
                 torch.compiler.reset()  # it goes no further after eight networks that share one forward function
-                fast = torch.compile(model, dynamic=False)
-                with epochs.own_randomness():
-                    fast(images).float().sum().backward()
+                tried = torch.compile(plain, dynamic=False)
+                with epochs.own_randomness(), distributed.gradients_apart(plain):
+                    tried(images).float().sum().backward()
+                fast = tried
             except Exception as error:  # whatever a compiler may raise; a fault of the network comes up again below
-                reason = str(error).strip().partition("\n")[0]
-                log.warning("training without torch.compile, somewhat slower: %s: %s", type(error).__name__, reason)
-                fast = model
+                reason = f"{type(error).__name__}: " + str(error).strip().partition("\n")[0]
+            if not distributed.all_agree(not reason):
+                fast = plain
+                log.warning("training without torch.compile, somewhat slower: %s", reason or "another rank cannot")
             for parameter in model.parameters():
                 parameter.grad = None
             for name, buffer in model.named_buffers():  # batch norm has seen these images once only
@@ -128,14 +132,12 @@ def _fit(
     on = train.device
     steps = optimizer(model.parameters(), recipe)
     smoothing = recipe.label_smoothing
-    parameters = list(model.parameters())
-    forward = compiled(model, on)
 
     def step(images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         with in_precision(recipe, on):
             logits = forward(call.laid(images))
             loss = functional.cross_entropy(logits, labels, label_smoothing=smoothing)
-        distributed.weighted(loss, len(labels)).backward()
+        distributed.backward(loss, len(labels))
         return torch.stack([loss.detach()]), (logits.argmax(1) == labels).sum()[None]
 
     def close_epoch(epoch: int, loss: torch.Tensor, correct: torch.Tensor) -> list[dict]:
@@ -144,21 +146,25 @@ def _fit(
             {"split": "test"} | evaluate(model, test),
         ]
 
-    model.train()
     state = {"model": model, "optimizer": steps}
+    model.train()
     with distributed.batch_norm_over_ranks(model):
+        forward = compiled(model, on)
         rows = epochs.run_epochs(
             augmented(train, recipe, seed), len(train), recipe, steps, step, close_epoch, state,
             seed=seed, checkpoint=checkpoint, deadline=deadline, title="training", before_epoch=model.train,
         )  # fmt: skip
-    for parameter in parameters:
+    for parameter in model.parameters():
         parameter.grad = None
     model.eval()
     return pd.DataFrame(rows, columns=["epoch", "split", "accuracy", "loss", "learning_rate", "seconds"])
 
 
 def augmented(
-    train: data.Split, recipe: profiles.Recipe, seed: int, share: Callable[[int], slice] = distributed.share
+    train: data.Split,
+    recipe: profiles.Recipe,
+    seed: int,
+    share: Callable[[int], slice | None] = distributed.share_of_batch,
 ):
     """Batches of an epoch by its number, shuffled and augmented as the recipe says: this rank's share of each."""
     return lambda epoch: data.batches(
