@@ -99,8 +99,10 @@ def random_images(labels: int, images: int) -> data.Split:
 def network_fields(sizes: Sizes) -> tuple[list[np.ndarray], str]:
     """Field matrices of every layer, float32 `[filters, true_label, out_label]`, and what they are.
 
-    Those of a measured network in the store where one has as many labels, else random ones of similar densities.
+    Those of the measured network in the store that has most filters among those of as many labels, else random ones
+    of similar densities.
     """
+    found: list[tuple[list[np.ndarray], str]] = []
     for folder in sorted(store.runs_folder().glob("measure-*/")):
         if not (store.is_complete(folder) and folder.suffix == ""):
             continue
@@ -114,7 +116,9 @@ def network_fields(sizes: Sizes) -> tuple[list[np.ndarray], str]:
         if len(weights[flat[0]]) != sizes.labels:
             continue
         matrices = [fields.field_matrices(means[f"class_means/{name}"], weights[name]).numpy() for name in flat]
-        return matrices, f"a network measured here ({folder.name})"
+        found.append((matrices, f"a network measured here ({folder.name})"))
+    if found:
+        return max(found, key=lambda network: sum(map(len, network[0])))
     widths = [sizes.width * factor for factor in (1, 1, 2, 2, 4, 4, 4, 8, 8, 8, 8, 8, 8)]
     layers = [alike(filters, sizes.labels, None, seed).astype(np.float32) for seed, filters in enumerate(widths)]
     return layers, "random matrices: no network with as many labels is measured here"
