@@ -112,7 +112,7 @@ def test_columns_are_named_as_the_glossary_names_them():
         "labels per cluster C<sub>s</sub>",
         "noise per filter n",
         "SNR",
-        "d'",
+        "d′",
     ]
     of_layers = [header for header, _ in ON_THE_PAGE.values() if header[0] == "layer"]
     assert len(of_layers) == 3

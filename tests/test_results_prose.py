@@ -33,7 +33,7 @@ def on_cifar100() -> list[str]:
     assert abs(null[13, "untrained trunk"]) < 0.05
     return [
         f"test accuracy of the whole network after the last epoch {percent(last_accuracy('laptop'))}",
-        f"d' close to 0 at layer 13, {null[13, 'found']:.1f} after training",
+        f"d′ close to 0 at layer 13, {null[13, 'found']:.1f} after training",
     ]
 
 
@@ -49,7 +49,7 @@ def smaller_and_faster() -> list[str]:
         f"All {len(networks)} networks",
         f"AFCC keeps {percent(afcc.loc[0.3, 'kept_fraction'])} of the connections and an accuracy of "
         f"{percent(afcc.loc[0.3, 'accuracy'])}, where random masks of the same size leave {random[0]:.0f} to "
-        f"{random[1]:.0f} % and the dense head, retrained alike, has "
+        f"{random[1]:.0f} % and the dense head, retrained the same way, has "
         f"{percent(heads.loc['dense', 'accuracy'].iloc[0])}.",
         f"it keeps {percent(loss['kept_fraction'], 0)} and loses {points(-loss['difference'])} points "
         f"[{points(-loss['difference_high'], -loss['difference_low'])}]",
@@ -78,7 +78,7 @@ def smaller_at_the_papers_width() -> list[str]:
         f"{percent(cut['parameters_part'], 0)} of the parameters and {cut['speedup_1']:.2f} times as fast at "
         f"{points(-cut['difference'])} points less",
         f"keeps {percent(kept['afcc', 0.3])} of the connections and an accuracy of {percent(right['afcc', 0.3])} "
-        f"(dense, retrained alike: {percent(right['dense'].iloc[0])}; random masks: {drawn} %)",
+        f"(dense, retrained the same way: {percent(right['dense'].iloc[0])}; random masks: {drawn} %)",
         f"at a threshold of 0.1 it keeps {percent(kept['afcc', 0.1], 0)} and {percent(right['afcc', 0.1])}",
         f"Magnitude pruning is {min(ahead):.1f} to {max(ahead):.1f} points ahead",
         f"with {size.min():.0f} to {size.max():.0f} % of the kernels between layers 12 and 13",

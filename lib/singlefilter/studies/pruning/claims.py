@@ -15,7 +15,7 @@ from singlefilter.method.statistics import LEVEL, RESAMPLES, percentile_interval
 from singlefilter.studies.rules import Claim, Rule
 
 POINT = 0.01  # of accuracy: what counts as a difference
-STRONGLY = 0.2  # part of the connections that is left at most, where pruning is called strong
+STRONGLY = 0.2  # fraction of the connections that is left at most, where pruning is called strong
 FASTER, SMALLER = 2.0, 0.5  # times faster at batch 1, part of the parameters
 FEWEST_SEEDS = 3
 
@@ -132,8 +132,8 @@ def claim_c11(
     level: float = LEVEL,
 ) -> Claim:
     """C11, decided.  dense: as for C7; candidates: right answers after retraining, bool `[seeds, images]`, by
-    network; speedup: over dense at batch 1, the lower quartile; parameters: part of the dense network's, the largest
-    over seeds.
+    network; speedup: over dense at batch 1, the lower quartile; parameters: fraction of the dense network's, the
+    largest over seeds.
 
     Where no candidate is fast and small enough, value and interval are NaN.  n: images judged on, of all seeds.
     Raises `ValueError` where shapes differ.  Source: sections 7 and 8; statistic, interval and rule are additions.

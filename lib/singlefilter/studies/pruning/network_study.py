@@ -53,8 +53,8 @@ def observations(run: stages.Run) -> tuple[pd.DataFrame, list[torch.Tensor]]:
     """A row for each network and moment, and its right answers on the test images, bool `[images]`.
 
     Columns: seed, design (its title), method, ours (1: cut or pruned by clusters, 0: dense or a baseline), cut (NaN:
-    whole), budget (part of the dense network's multiply-adds; NaN: none), groups, compact (1 or 0), moment ("before"
-    and "after" retraining of all weights), kept_fraction (of the dense network's parameters), parameters,
+    whole), budget (fraction of the dense network's multiply-adds; NaN: none), groups, compact (1 or 0), moment
+    ("before" and "after" retraining of all weights), kept_fraction (of the dense network's parameters), parameters,
     multiply_adds (an image), file_bytes (of the state as safetensors); accuracy, low and high (Wilson), correct,
     images.  Source: section 8.
     """
