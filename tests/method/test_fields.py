@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from singlefilter import data, networks, profiles
-from singlefilter.errors import CutError, HeadError
+from singlefilter.errors import CutError, ForwardError, HeadError
 from singlefilter.method import fields, heads
 
 LABELS = 4
@@ -229,8 +229,16 @@ def test_weights_or_maps_that_are_no_numbers():
     broken[1, 3, 0] = torch.nan
     with pytest.raises(fields.NotFinite, match=r"head weights of layer 2 \(flat head\): .* the first is filter 3"):
         fields.measure(model, points, weights | {"layer2_flat": broken}, split())
-    model[0][1].weight.data[4] = torch.inf
+
+    def overflow(module, given, maps):  # not in the few images that are tried first
+        maps[8:, 4] = torch.inf
+
+    handle = model[0][1].register_forward_hook(overflow)
     with pytest.raises(fields.NotFinite, match=r"class means of layer 1 \(flat head\): .* the first is filter 4"):
+        fields.measure(model, points, weights, split())
+    handle.remove()
+    model[0][1].weight.data[4] = torch.inf
+    with pytest.raises(ForwardError, match="0: its map has values that are NaN or infinite, first in filter 4"):
         fields.measure(model, points, weights, split())
 
 

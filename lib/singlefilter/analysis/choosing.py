@@ -13,7 +13,7 @@ from singlefilter.errors import CutError
 from singlefilter.networks.calling import Call, Forward
 from singlefilter.networks.capture import reading
 from singlefilter.networks.cuts import check_readable, survey
-from singlefilter.networks.places import CutPoint, Place
+from singlefilter.networks.places import INPUT, CutPoint, Place
 
 FEWEST = 3  # cuts that are worth a look at depth
 _WEIGHTS = (nn.modules.conv._ConvNd, nn.Linear, nn.MultiheadAttention)
@@ -38,7 +38,10 @@ def cuts(model: nn.Module, example: torch.Tensor, forward: Forward | None = None
     Example: `cuts(torchvision.models.resnet18(), torch.randn(2, 3, 64, 64))`.
     """
     there = possible(model, example, forward)
-    chosen = set(automatic(model, there))
+    chosen = automatic(model, there)
+    if unlisted := set(chosen) - {one.module for one in there}:  # what a layer is given
+        inputs = survey(model, list(unlisted), example, forward=forward)
+        there += [Possible(place, 1, None if isinstance(one, CutError) else one) for place, one in inputs.items()]
     rows = [
         {
             "module": one.module,
@@ -88,7 +91,8 @@ def automatic(model: nn.Module, there: list[Possible]) -> list[str]:
     """Places to cut where nobody names any: what holds weights and is called once, block by block.
 
     It begins with the network's parts and looks into every part that holds more than half of all layers with
-    weights, until there are `FEWEST` maps.  Vectors are taken only of a network that has no maps; its answer never.
+    weights, until there are `FEWEST` maps.  Vectors are taken only of a network that has no maps; its answer never,
+    but what the layer is given that answers, where there is nothing else.
     """
     by_name = {one.module: one for one in there if one.cut is not None and one.calls == 1}
     weights = {name for name, module in model.named_modules() if isinstance(module, _WEIGHTS)}
@@ -114,7 +118,7 @@ def automatic(model: nn.Module, there: list[Possible]) -> list[str]:
             break
         level[place : place + 1] = inside
     places = {one.module: number for number, one in enumerate(there)}
-    return sorted(_maps(level, by_name), key=places.get)
+    return sorted(_maps(level, by_name), key=lambda place: places.get(place, len(places)))
 
 
 def _maps(level: list[str], by_name: dict[str, Possible]) -> list[str]:
@@ -122,4 +126,4 @@ def _maps(level: list[str], by_name: dict[str, Possible]) -> list[str]:
     maps = [one.module for one in there if one.cut.layout != "NC"]
     if maps or not there:
         return maps
-    return [one.module for one in there[:-1]] or [there[-1].module]
+    return [one.module for one in there[:-1]] or [f"{there[-1].module}:{INPUT}"]

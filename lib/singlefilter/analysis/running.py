@@ -34,7 +34,7 @@ def analyze(
     train: Any,
     test: Any = None,
     *,
-    at: str | Sequence[str] = "auto",
+    at: str | nn.Module | Sequence[str | nn.Module] = "auto",
     progress: bool = True,
     heads: Any = "train",
     recipe: profiles.Heads = heads_.RECIPE,
@@ -56,7 +56,7 @@ def analyze(
 
     - train, test: a `DataLoader`, a `Dataset`, `(images, labels)` of tensors or arrays, a `data.Split`, or a folder
       with a folder of images for each label.
-    - at: "auto" (see `cuts`), or places: a module's name, `relu#2`, `fc:input`, `inner:1`, `attn:head`.
+    - at: "auto" (see `cuts`), or places: a module or its name, `relu#2`, `fc:input`, `inner:1`, `attn:head`.
     - heads: "train" by `recipe`; "own", the network's own linear layer behind each cut, bias included; or linear
       layers (or weights `[labels, filters, positions]`) by the place of the cut.
     - preprocess: from a batch of images to what the network is given; None: real numbers as they are, uint8 by
@@ -69,9 +69,11 @@ def analyze(
 
     Example: `analyze(torchvision.models.resnet18(), (images, labels), at=["layer3", "layer4"]).layers`.
     """
+    _check_asked(threshold, batch, seed)
     model, prefix = _unwrapped(model)
-    with torch.random.fork_rng(), contextlib.nullcontext() if progress else progress_.silent():
-        on = torch.device(device) if device else _device(model)
+    quietly = contextlib.nullcontext() if progress else progress_.silent()
+    with torch.inference_mode(False), torch.random.fork_rng(), quietly:
+        on = _device(model, device)
         how = Reading(on, batch or 32, preprocess, image_size, whole_batches=forward is not None)
         images = source(train, how)
         few = _few(images)
@@ -92,6 +94,8 @@ def analyze(
             count = len(next(iter(of_cuts.values())).weight)
         if names is not None and len(names) != count:
             raise InputError(f"{len(names)} labels are named, the heads have {count}")
+        if count < 2:
+            raise InputError(f"there is {count} label; what filters recognise is told from at least one other")
         names = names or tuple(map(str, range(count)))
         measured = _measured(model, points, of_cuts, names, images, tested, few, forward)
         tested_on = "train" if test is None else "test"
@@ -159,12 +163,35 @@ def _unwrapped(model: nn.Module) -> tuple[nn.Module, str]:
         return model.module, "module."
     if not isinstance(model, nn.Module):
         raise InputError(f"a network is a torch.nn.Module, this is a {type(model).__name__}")
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        if tensor.is_meta:
+            raise InputError(f"{name} lies on the meta device, where weights have shapes and no numbers; load them")
+        if tensor.is_inference():
+            raise InputError(
+                f"{name} was made under torch.inference_mode, and torch lets nobody lay it out anew; copy it"
+            )
     return model, ""
 
 
-def _device(model: nn.Module) -> torch.device:
-    tensors = (*model.parameters(), *model.buffers())
-    return next((tensor.device for tensor in tensors), torch.device("cpu"))
+def _check_asked(threshold: float, batch: int | None, seed: int) -> None:
+    """Raise `InputError` for numbers that would fail, or mean nothing, after all the work."""
+    if not 0 < threshold < 1:  # nor NaN
+        raise InputError(f"threshold: {threshold} given, it lies between 0 and 1, both excluded (the paper: 0.3)")
+    if batch is not None and batch < 1:
+        raise InputError(f"batch: {batch} given, at least 1 image at a time is needed")
+    if seed < 0:
+        raise InputError(f"seed: {seed} given, seeds count from 0")
+
+
+def _device(model: nn.Module, asked: str | torch.device | None) -> torch.device:
+    """The device that was asked for, once it has held a number; the network's own where none was."""
+    if asked is None:
+        tensors = (*model.parameters(), *model.buffers())
+        return next((tensor.device for tensor in tensors), torch.device("cpu"))
+    try:
+        return torch.zeros(1, device=asked).device
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device: {asked} cannot be used here: {str(error).splitlines()[0]}") from error
 
 
 def _few(images: Source) -> Any:
@@ -177,15 +204,20 @@ def _few(images: Source) -> Any:
 
 
 def _cuts(
-    model: nn.Module, at: str | Sequence[str], few: Any, forward: Forward | None, layout: str, prefix: str
+    model: nn.Module,
+    at: str | nn.Module | Sequence[str | nn.Module],
+    few: Any,
+    forward: Forward | None,
+    layout: str,
+    prefix: str,
 ) -> tuple[CutPoint, ...]:
-    if at == "auto":
+    if isinstance(at, str) and at == "auto":
         places = automatic(model, possible(model, few, forward))
         if not places:
             raise CutError("no module of this network gives a map whose axes can be told; name places to cut at")
     else:
-        places = [at] if isinstance(at, str) else list(at)
         known = dict(model.named_modules())
+        places = [_written(place, known) for place in ([at] if isinstance(at, str | nn.Module) else at)]
         places = [
             place.removeprefix(prefix) if place.partition(":")[0].partition("#")[0] not in known else place
             for place in places
@@ -193,6 +225,16 @@ def _cuts(
     if not places:
         raise CutError("at: no place to cut at is named")
     return found(model, places, few, forward=forward, layout=layout)
+
+
+def _written(place: str | nn.Module, known: dict[str, nn.Module]) -> str:
+    """The name of a place, which may be given as the module itself."""
+    if isinstance(place, str):
+        return place
+    name = next((name for name, module in known.items() if module is place), None)
+    if name is None:
+        raise CutError(f"at: a place is a module of the network, or its name; this {type(place).__name__} is neither")
+    return name
 
 
 def _batch(cuts: Sequence[CutPoint], few: Any) -> int:
@@ -204,6 +246,8 @@ def _batch(cuts: Sequence[CutPoint], few: Any) -> int:
 def _names(labels: Sequence[str] | int | None, train: Source, test: Source | None) -> tuple[str, ...] | None:
     if isinstance(labels, int):
         return tuple(map(str, range(labels)))
+    if isinstance(labels, str):
+        raise InputError(f"labels: a name for each, or how many there are; {labels[:60]!r} is one name")
     if labels is not None:
         return tuple(map(str, labels))
     if test is not None and test.names and train.names and test.names != train.names:

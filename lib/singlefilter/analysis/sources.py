@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, IterableDataset
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
 
 from singlefilter import data
 from singlefilter.data.folders import ENDINGS, read_image
 from singlefilter.errors import InputError
-from singlefilter.networks.batches import moved
+from singlefilter.networks.batches import images_of, moved
 
 LABEL_KEYS = ("labels", "label", "targets", "target", "y")
 COLOURS = (1, 3, 4)
@@ -28,8 +29,7 @@ class Source:
 
     walk: begins a pass, batches of what the network is given and labels int64 `[images]`, on the device; names: of
     the labels, where the source knows them; steps: how many batches a pass has, where that is
-    known; note: what was done to
-    the pixels, in words.
+    known; note: what was done to the pixels, in words.
     """
 
     walk: Callable[[], Batches]
@@ -57,9 +57,23 @@ class Reading:
     def ready(self, images: torch.Tensor) -> torch.Tensor:
         """Images as the network is given them: by the user's function, or uint8 by 2x - 1, real ones as is."""
         images = images.to(self.device)
+        if images.is_inference():  # nothing could be learnt from these
+            images = images.clone()
         if self.preprocess is not None:
-            return self.preprocess(images)
+            return self._preprocessed(images)
         return data.to_input(images) if images.dtype == torch.uint8 else images
+
+    def _preprocessed(self, images: torch.Tensor) -> Any:
+        try:
+            ready = self.preprocess(images)
+            count = len(images_of(ready))
+        except Exception as error:  # it is the user's own code, which may raise anything
+            raise InputError(
+                f"preprocess failed on images {list(images.shape)}, {images.dtype}: {type(error).__name__}: {error}"
+            ) from error
+        if count != len(images):
+            raise InputError(f"preprocess made {count} images of {len(images)}")
+        return ready
 
     @property
     def note(self) -> str:
@@ -82,12 +96,13 @@ def source(given: Any, how: Reading) -> Source:
     if isinstance(given, DataLoader):
         return _of_loader(given, how)
     if isinstance(given, Dataset) and not isinstance(given, IterableDataset):
-        return _of_loader(DataLoader(given, batch_size=how.batch), how)
-    if isinstance(given, tuple | list) and len(given) == 2 and all(hasattr(part, "shape") for part in given):
+        return _of_loader(DataLoader(given, batch_size=how.batch, collate_fn=_together), how)
+    if isinstance(given, tuple | list) and len(given) == 2 and hasattr(given[0], "shape"):
         images = _image_tensor(given[0])
-        return _of_arrays(images, _label_tensor(given[1], len(images)), None, how)
+        labels, names = _numbered(given[1])
+        return _of_arrays(images, _label_tensor(labels, len(images)), names, how)
     if isinstance(given, Sequence) and given and isinstance(given[0], tuple | list):
-        return _of_loader(DataLoader(given, batch_size=how.batch), how)
+        return _of_loader(DataLoader(given, batch_size=how.batch, collate_fn=_together), how)
     if isinstance(given, Iterator):
         raise InputError("an iterator can be gone through once, and images are needed more often; give what it is of")
     if hasattr(given, "__iter__") and not isinstance(given, Mapping):
@@ -102,6 +117,7 @@ def _of_arrays(images: torch.Tensor, labels: torch.Tensor, names: tuple[str, ...
     def walk() -> Batches:
         for start in range(0, len(images), how.batch):
             part = slice(start, start + how.batch)
+            _check_numbers(images[part], start)
             yield how.ready(images[part]), labels[part].to(how.device)
 
     return Source(walk, names, math.ceil(len(images) / how.batch), how.note)
@@ -111,8 +127,12 @@ def _of_loader(loader: Any, how: Reading) -> Source:
     dataset = getattr(loader, "dataset", loader)
 
     def walk() -> Batches:
-        for number, batch in enumerate(loader):
+        count = 0
+        for number, batch in enumerate(_read(loader)):
             inputs, labels = _parts(batch, number)
+            if isinstance(inputs, torch.Tensor):
+                _check_numbers(inputs, count)
+            count += len(labels)
             if how.whole_batches:
                 yield moved(batch, how.device), labels.to(how.device)
                 continue
@@ -153,6 +173,45 @@ def _of_folder(root: Path, how: Reading) -> Source:
     return Source(walk, tuple(by_label), math.ceil(len(paths) / how.batch), how.note)
 
 
+def _read(loader: Any) -> Iterator[Any]:
+    """Batches of a loader; its own error chained to an `InputError` that says at which batch it was."""
+    batches, number = iter(loader), 0
+    while True:
+        try:
+            batch = next(batches)
+        except StopIteration:
+            return
+        except Exception as error:  # a loader runs its user's code, which may raise anything
+            raise InputError(
+                f"batch {number} cannot be had of the images: {type(error).__name__}: {error}"
+            ) from error
+        yield batch
+        number += 1
+
+
+def _together(items: list) -> Any:
+    """Items of a data set as one batch; pictures by Pillow, which torch does not stack, as uint8."""
+
+    def unpacked(part: Any) -> Any:
+        if not isinstance(part, Image.Image):
+            return part
+        return torch.from_numpy(np.asarray(part.convert("RGB" if part.mode == "P" else part.mode)).copy())
+
+    def item(parts: Any) -> Any:
+        if isinstance(parts, Mapping):
+            return {key: unpacked(part) for key, part in parts.items()}
+        return tuple(map(unpacked, parts)) if isinstance(parts, tuple | list) else parts
+
+    return default_collate([item(parts) for parts in items])
+
+
+def _check_numbers(images: torch.Tensor, start: int) -> None:
+    """Raise `InputError` for pixels that are no numbers; start: which image the first of these is."""
+    if images.is_floating_point() and not images.isfinite().all():
+        bad = (~images.isfinite().flatten(1).all(1)).nonzero()[0, 0]
+        raise InputError(f"image {start + int(bad)} (counted from 0) has pixels that are NaN or infinite")
+
+
 def _parts(batch: Any, number: int) -> tuple[Any, torch.Tensor]:
     """What a batch of a loader has of images and labels."""
     if isinstance(batch, Mapping):
@@ -180,8 +239,25 @@ def _image_tensor(images: Any) -> torch.Tensor:
     return tensor
 
 
+def _numbered(labels: Any) -> tuple[Any, tuple[str, ...] | None]:
+    """Labels that are words as numbers, in the order of the words, and the words; numbers as they are."""
+    if isinstance(labels, torch.Tensor):
+        return labels, None
+    array = np.asarray(labels)
+    if array.dtype.kind not in "UO" or not all(isinstance(label, str) for label in array.ravel()):
+        return labels, None
+    words, numbers = np.unique(array.astype(str), return_inverse=True)
+    return torch.from_numpy(numbers.reshape(array.shape)), tuple(map(str, words))
+
+
 def _label_tensor(labels: Any, images: int | None) -> torch.Tensor:
-    tensor = torch.as_tensor(labels)
+    try:
+        tensor = torch.as_tensor(labels)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"labels are whole numbers, one an image; these are a {type(labels).__name__} like {str(labels)[:60]!r}; "
+            "number them from 0, and say their names by labels=[...]"
+        ) from error
     if tensor.ndim == 2 and tensor.shape[1] == 1:
         tensor = tensor[:, 0]
     if tensor.ndim != 1:

@@ -105,7 +105,7 @@ def measure(
         check_weights(point, weights[point.name], labels)
     sums = Sums(points, weights, labels, on)
     correct = torch.zeros(len(points), len(split), dtype=torch.uint8, device=on)
-    dprime = torch.zeros(len(points), len(split), device=on)
+    dprime = torch.zeros(len(points), len(split), dtype=torch.float32, device=on)
     with maps_of(model, points, data.to_input(split.first(heads.FEW))) as maps:
         parts = list(distributed.share_in_batches(len(split), batch))
         for part, (images, truth) in zip(parts, split.taken(parts), strict=True):
@@ -143,8 +143,10 @@ class Sums:
             check_weights(point, weights[point.name], labels)
         self.points, self.labels = points, labels
         self.kernels = [_kernel(point, weights[point.name], on) for point in points]
-        self.biases = [(biases or {}).get(point.name, torch.zeros(())).to(on) for point in points]
-        self.sums = [torch.zeros(labels, point.fan_in, device=on) for point in points]
+        self.biases = [
+            (biases or {}).get(point.name, torch.zeros((), dtype=torch.float32)).to(on) for point in points
+        ]
+        self.sums = [torch.zeros(labels, point.fan_in, dtype=torch.float32, device=on) for point in points]
         self.images = torch.zeros(labels, dtype=torch.int64, device=on)
         self.overflown = torch.zeros(len(points), dtype=torch.int64, device=on)  # images, by head
 
@@ -153,7 +155,7 @@ class Sums:
 
         Returns whether each head is right, bool `[heads, images]`, and d', float32 `[heads, images]`.
         """
-        logits = torch.empty(len(self.points), len(truth), self.labels, device=truth.device)
+        logits = torch.empty(len(self.points), len(truth), self.labels, dtype=torch.float32, device=truth.device)
         for head, seen in enumerate(maps):
             seen = seen.float()
             self.sums[head].index_add_(0, truth, layouts.filters_last(seen))

@@ -109,7 +109,8 @@ def initial_weights(points: Sequence[HeadPoint], labels: int, seed: int) -> dict
     for point in points:
         generator = torch.Generator().manual_seed(data.mix(seed, point.cut.layer, point.fan_in))
         bound = 1 / math.sqrt(point.fan_in)
-        weights[point.name] = (torch.rand(labels, point.fan_in, generator=generator) * 2 - 1) * bound
+        uniform = torch.rand(labels, point.fan_in, generator=generator, dtype=torch.float32)
+        weights[point.name] = (uniform * 2 - 1) * bound
     return weights
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import nn
@@ -20,12 +21,14 @@ Forward = Callable[[nn.Module, torch.Tensor], object]
 class Call:
     """How a network is called with a batch: `forward(model, batch)`, or `model(batch)` where that is None.
 
-    filters_last: whether images, and so the maps of them, are laid filters last in memory, which is faster.
+    filters_last: whether images, and so the maps of them, are laid filters last in memory, which is faster; copies:
+    whether it is given a copy of the images, which one needs that writes on them.
     """
 
     model: nn.Module
     forward: Forward | None = None
     filters_last: bool = False
+    copies: bool = True
 
     def laid(self, inputs: torch.Tensor) -> torch.Tensor:
         """Images as they are to lie in memory; what else there may be, as it is."""
@@ -36,6 +39,8 @@ class Call:
     def __call__(self, inputs: torch.Tensor) -> object:
         dtype = number_format(self.model)
         laid = mapped(inputs, lambda tensor: self.laid(tensor.to(dtype) if tensor.is_floating_point() else tensor))
+        if self.copies:
+            laid = mapped(laid, torch.clone)
         return self.model(laid) if self.forward is None else self.forward(self.model, laid)
 
     def tried(self, inputs: torch.Tensor) -> object:
@@ -68,18 +73,20 @@ def prepared(model: nn.Module, example: torch.Tensor, forward: Forward | None = 
     fails on them.
     """
     found, device = [(tensor, tensor.data) for tensor in _tensors(model)], images_of(example).device
-    call = Call(model, forward, filters_last=True)
+    call = Call(model, forward, filters_last=True, copies=False)
     try:
         for tensor, data in found:
             tensor.data = data.to(device)
             if tensor.ndim == 4:
                 tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
-        if not _bears(call, example):
+        own = _own(call, example)
+        if not _bears(call, own):
             call = replace(call, filters_last=False)
             for tensor, data in found:
                 tensor.data = data.to(device)
-            call.tried(example)
-        yield call
+            own = _own(call, example)
+            call.tried(own)
+        yield replace(call, copies=_written(own))
     finally:
         for tensor, data in found:
             tensor.data = data
@@ -108,6 +115,21 @@ def laid_out(model: nn.Module, example: torch.Tensor) -> Iterator[Call]:
 
 def _tensors(model: nn.Module) -> list[torch.Tensor]:
     return [*model.parameters(), *model.buffers()]
+
+
+def _own(call: Call, example: Any) -> Any:
+    """A copy of a batch that lies as the network gets it, so that one sees whether it writes on it."""
+    dtype = number_format(call.model)
+    return mapped(
+        example, lambda tensor: call.laid(tensor.to(dtype) if tensor.is_floating_point() else tensor).clone()
+    )
+
+
+def _written(batch: Any) -> bool:
+    """Whether any tensor of a fresh copy was written on."""
+    versions = []
+    mapped(batch, lambda tensor: versions.append(tensor._version) or tensor)
+    return any(versions)
 
 
 def _bears(call: Call, example: torch.Tensor) -> bool:

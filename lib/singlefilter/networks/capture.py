@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import nn
 from torch.func import functional_call
@@ -27,6 +29,7 @@ class Reading:
     versions: dict[str, int] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
     others: dict[str, object] = field(default_factory=dict)  # what is no tensor
+    random: dict[str, tuple] | None = None  # states of random numbers when maps came, where somebody asks
 
     def clear(self) -> None:
         """Before another pass, where that does not begin at the network as a whole."""
@@ -38,17 +41,33 @@ class Reading:
         if isinstance(found, torch.Tensor):
             self.maps[text] = found.clone() if copy else found
             self.versions[text] = self.maps[text]._version
+            if self.random is not None:
+                self.random[text] = random_state()
         else:
             self.others[text] = found
+
+
+def random_state() -> tuple:
+    """Where the generators stand that a network may draw from without being given one."""
+    numpy_ = np.random.get_state()
+    gpu = torch.cuda.get_rng_state().numpy().tobytes() if torch.cuda.is_initialized() else b""
+    return torch.get_rng_state().numpy().tobytes(), gpu, random.getstate(), numpy_[1].tobytes(), numpy_[2]
 
 
 @contextmanager
 def frozen(model: nn.Module) -> Iterator[None]:
     """Inside, a network is in eval mode, no graph is recorded and no random number of the user's is drawn.
 
-    Afterwards, also after an exception, every module is in the mode it was found in.
+    Afterwards, also after an exception, every module is in the mode it was found in, and every buffer is the one that
+    it was and holds what it held, even where the network counts its calls.
     """
     modes = {module: module.training for module in model.modules()}
+    held = [
+        (module, name, buffer, buffer.clone())
+        for module in modes
+        for name, buffer in module._buffers.items()
+        if buffer is not None
+    ]
     on = {parameter.device for parameter in model.parameters() if parameter.is_cuda}
     try:
         with torch.random.fork_rng([device.index for device in on]), torch.no_grad():
@@ -57,6 +76,10 @@ def frozen(model: nn.Module) -> Iterator[None]:
     finally:
         for module, mode in modes.items():
             module.training = mode
+        for module, name, buffer, content in held:
+            module._buffers[name] = buffer
+            if not torch.equal(buffer, content):
+                buffer.copy_(content)
 
 
 @contextmanager

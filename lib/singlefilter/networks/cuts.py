@@ -12,7 +12,7 @@ from singlefilter.networks import layouts
 from singlefilter.networks.batches import images_of, taken
 from singlefilter.networks.building import Resized
 from singlefilter.networks.calling import Call, Forward, number_format
-from singlefilter.networks.capture import Reading, reading
+from singlefilter.networks.capture import Reading, random_state, reading
 from singlefilter.networks.places import HEAD, INPUT, CutPoint, Place
 
 FEW = 3  # images of a trial pass; one less in another: the axis that changes counts them
@@ -102,6 +102,7 @@ def survey(
         read.clear()
         call.tried(example)
         whole, others = _shapes(read), dict(read.others)
+        numbers = {text: maps.dtype for text, maps in read.maps.items()}
         calls = dict(read.calls)
         overwritten = {text for text, maps in read.maps.items() if maps._version != read.versions[text]}
         read.clear()
@@ -114,6 +115,8 @@ def survey(
             _check_called(model, text, calls.get(text, 0))
             if text not in whole:
                 raise CutError(f"{text} gives no tensor but {_described(text, others.get(text))}")
+            if not numbers[text].is_floating_point:
+                raise CutError(f"{text} gives {numbers[text]}; a map is of real numbers, so cut elsewhere")
             _check_images(text, whole[text], fewer.get(text, ()), images)
             module = model.get_submodule(Place.of(text).module)
             axes = _axes(module, text, whole[text], larger.get(text), example, layout)
@@ -202,13 +205,10 @@ def _axes(
     example: torch.Tensor,
     asked: str,
 ) -> str:
-    """The layout of a map, as asked for or as everything that is known of it allows; `CutError` else."""
+    """The layout of a map: as asked for, where that has as many axes, or as everything known of it allows; `CutError`
+    where it is open, or another one than asked for."""
     if Place.of(text).part == HEAD:
         return "NTHD"
-    if asked != "auto":
-        if len(asked) != len(shape):
-            raise CutError(f"{text}: layout {asked} has {len(asked)} axes, its output is {list(shape)}")
-        return asked
     if len(shape) not in (2, 3, 4):
         raise CutError(f"{text}: its output is {list(shape)}; maps have 4 axes (NCHW, NHWC), 3 (NTC, NCT) or 2 (NC)")
     given = Place.of(text).part == INPUT  # of which the module says nothing
@@ -216,6 +216,10 @@ def _axes(
     if larger is not None:
         evidence.append(layouts.told_by_size(shape, larger))
     left = [name for name in evidence[0] if all(name in allowed for allowed in evidence)]
+    if asked != "auto" and len(asked) == len(shape):
+        if left and asked not in left:
+            raise CutError(f"{text}: layout {asked} was asked for, its output {list(shape)} is {' or '.join(left)}")
+        return asked
     if len(left) > 1 and not given:
         left = [name for name in left if name in layouts.told_by_width(module, shape)]
     if len(left) != 1:
@@ -228,15 +232,22 @@ def _axes(
 
 
 def check_steady(model: nn.Module, cuts: Sequence[CutPoint], call: Call, read: Reading, inputs: torch.Tensor) -> None:
-    """Raise `ForwardError` where the maps of an image depend on the images beside it, or on chance.
+    """Raise `ForwardError` where the maps of an image are no numbers, or depend on the images beside it or on chance.
 
     So they do behind batch norms without running statistics, and behind dropout that stays on in eval mode: mean maps
     would be those of batches and orders, not of labels.  inputs: a few images as the network is given them.
     """
+    _check_not_drawn(cuts, call, read, inputs)
     count = min(4, len(images_of(inputs)))
     both = _maps(cuts, call, read, taken(inputs, slice(count)))
     alone = _maps(cuts, call, read, taken(inputs, slice(max(1, count // 2))))
     for cut, seen, again in zip(cuts, both, alone, strict=True):
+        if not (finite := seen.isfinite()).all():
+            bad = int((~finite).transpose(0, 1).flatten(1).any(1).nonzero()[0])
+            raise ForwardError(
+                f"{cut.module}: its map has values that are NaN or infinite, first in filter {bad}; look at the "
+                f"network's weights, its number format ({seen.dtype}) and the scale of its images"
+            )
         seen, again = seen[: len(again)].double(), again.double()
         apart = (seen - again).abs().max() / seen.abs().max().clamp(min=1e-30)
         if apart > (1e-3 if both[0].dtype in (torch.float32, torch.float64) else 5e-2):
@@ -244,6 +255,23 @@ def check_steady(model: nn.Module, cuts: Sequence[CutPoint], call: Call, read: R
                 f"{cut.module}: the map of an image is another one when other images are beside it in the batch, or "
                 f"when it is asked for again (by {apart:.0%} of its largest value): {_culprit(model)}"
             )
+
+
+def _check_not_drawn(cuts: Sequence[CutPoint], call: Call, read: Reading, inputs: torch.Tensor) -> None:
+    """Raise `ForwardError` where random numbers are drawn before a map is there: what is drawn seldom, or changes
+    little, is seen in no two passes."""
+    start, read.random = random_state(), {}
+    try:
+        _maps(cuts, call, read, taken(inputs, slice(2)))
+        drawn = next((cut.module for cut in cuts if read.random[cut.module] != start), None)
+    finally:
+        read.random = None
+    if drawn is not None:
+        raise ForwardError(
+            f"{drawn}: the network draws random numbers before this map, in eval mode too, so it is another one each "
+            "time; take out what draws them (dropout with training=True, random depth, noise on images), or cut "
+            "before it"
+        )
 
 
 def _maps(cuts: Sequence[CutPoint], call: Call, read: Reading, inputs: torch.Tensor) -> list[torch.Tensor]:
