@@ -16,7 +16,7 @@ ROOMS = (
     ("__main__",),
     ("run",),
     ("commands",),
-    ("notebooks", "explorer"),
+    ("notebooks", "explorer", "site"),
     ("figures",),
     ("studies",),
     ("pipeline",),

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from singlefilter import distributed, environment, notebooks, profiles, progress, store
+from singlefilter import distributed, environment, notebooks, profiles, progress, site, store
 from singlefilter.figures import files, packing, publishing, registry
 from singlefilter.pipeline import stages, sweeps
 from singlefilter.studies.pruning import tables as pruning_tables
@@ -40,6 +40,19 @@ def everything(options: argparse.Namespace) -> int:
         else:
             notebooks.execute(path, options.profile, profile.name, options.data_dir)
     _name_figures(profile.name)
+    try:
+        print(f"site: {site.build([profile.name])}")
+    except site.Unavailable as why:
+        print(f"site: {why}")
+    return 0
+
+
+def read(options: argparse.Namespace) -> int:
+    """Build the site of what was run, without running anything."""
+    try:
+        print(site.build([profiles.load(name).name for name in options.profiles]))
+    except site.Unavailable as why:
+        raise UsageError(str(why)) from why
     return 0
 
 

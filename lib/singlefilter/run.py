@@ -13,7 +13,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from singlefilter import __version__, commands, data, distributed, notebooks, profiles
+from singlefilter import __version__, commands, data, distributed, notebooks, profiles, site
 from singlefilter.figures import files, packing, publishing, registry
 from singlefilter.method import fields
 from singlefilter.networks import epochs, training
@@ -50,6 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
         notebooks.Failed,
         packing.PackError,
         publishing.Failed,
+        site.Failed,
         sweeps.Failed,
         OSError,
         SafetensorError,
@@ -111,6 +112,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     draw = command("figures", commands.figures, "draw every figure of a profile again from its saved table alone")
     publish = command("publish", commands.publish, "make every figure of a profile, and its table, without notebooks")
+    read = command(
+        "site", commands.read, "build the site of executed notebooks and figures again, without running any"
+    )
     pack = command(
         "pack", commands.pack, "write figures of a profile, and what they are drawn from, into a few small files"
     )
@@ -123,7 +127,8 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--data-dir", type=_folder, help="folder of the data sets (default: data/ in the project)")
     for added in (everything, run):
         added.add_argument("--fresh", action="store_true", help="forget what was trained and measured before")
-    sweep.add_argument("profiles", nargs="+", metavar="PROFILE", help="profiles by name, or YAML files")
+    for added in (sweep, read):
+        added.add_argument("profiles", nargs="+", metavar="PROFILE", help="profiles by name, or YAML files")
     sweep.add_argument("--jobs", type=int, help="items at a time (default: one a core; on a GPU 4)")
     sweep.add_argument("--dask", metavar="ADDRESS", help="scheduler of a Dask cluster, such as tcp://host:8786")
     for added in (publish, pack):
