@@ -30,7 +30,7 @@ usage() {
 Usage: ./run_all.sh [options]
 
 Sets up what is needed (an active environment that has it, else .venv beside this script), runs a profile, and
-ends by naming the figures it wrote. A second run reuses what is there.
+ends by naming the figures it wrote, and a site to read. A second run reuses what is there.
 
   --profile NAME   what to run (below), or the path of a profile of your own (a .yaml file); default: quick
   --only NN        one notebook, with the stages it needs: --only 04

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import logging
 import os
 import shutil
 import tempfile
@@ -15,6 +16,8 @@ from filelock import FileLock
 
 from singlefilter import store
 from singlefilter.site import results, sources
+
+log = logging.getLogger(__name__)
 
 _NEEDED = {"sphinx": "sphinx", "myst_nb": "myst-nb", "furo": "furo"}  # module -> package
 _MATHJAX = "sphinx-mathjax-offline"
@@ -84,6 +87,7 @@ def _built(root: Path, found: Sequence[results.Results], work: Path) -> Path:
         rendering.render(work / "sources", work / "html", written, mathjax(), complaints)
     except Exception as error:  # Sphinx and its extensions raise what they like
         raise Failed(f"the site could not be built: {type(error).__name__}: {error}") from error
+    log.info("%s", complaints.getvalue())  # nothing that a reader of the site would miss
     for one in found:
         if one.explorer:
             shutil.copyfile(one.explorer, work / "html" / one.place / one.explorer.name)

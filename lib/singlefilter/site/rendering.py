@@ -29,6 +29,7 @@ SETTINGS = {
     "nb_execution_mode": "off",
     "nb_ipywidgets_js": {},  # its own come from other servers
     "nb_merge_streams": True,
+    "smartquotes": False,  # text is shown as it is
     "myst_enable_extensions": ["dollarmath", "amsmath", "colon_fence", "attrs_inline"],
     "myst_heading_anchors": 4,
     "myst_update_mathjax": False,

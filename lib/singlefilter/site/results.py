@@ -30,7 +30,7 @@ class Results:
     @property
     def place(self) -> str:
         """Folder of its pages in the site."""
-        return "profiles/" + re.sub(r"[^\w.-]", "_", self.name)
+        return "profiles/" + re.sub(r"[^A-Za-z0-9.-]", lambda sign: f"_{ord(sign[0]):x}", self.name)
 
     @property
     def home(self) -> str:
@@ -72,12 +72,12 @@ def found(root: Path, first: Sequence[str]) -> list[Results]:
     """
     built = {path.name for path in (root / "build").glob("*/") if any(path.glob("[0-9][0-9]_*.ipynb"))}
     drawn = {path.parent.name for path in (root / "figures").glob("*/*.csv")}
-    order = dict.fromkeys([*first, *sorted(built), *sorted(drawn)])
-    every = [_of(root, name) for name in order if name in built | drawn]
-    return sorted(
-        (one for one in every if one.chapters or one.figures),
-        key=lambda one: one.name not in first and (1 if one.chapters else 3 if one.of_a_machine else 2),
-    )
+    every = [_of(root, name) for name in dict.fromkeys([*first, *sorted(built | drawn)]) if name in built | drawn]
+
+    def place(one: Results) -> int:
+        return 0 if one.name in first else 1 if one.chapters else 3 if one.of_a_machine else 2
+
+    return sorted((one for one in every if one.chapters or one.figures), key=place)
 
 
 def _of(root: Path, name: str) -> Results:

@@ -8,24 +8,24 @@ import textwrap
 from singlefilter import drawing
 
 _SPECIAL = re.compile(r"([\\`*_|<>:\[\]{}])")
+_OF_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|$~&!^]|^[-+=]|(?<=^\d)[.)])")
 _SUBSCRIPT = re.compile(r"<sub>(\w+)</sub>")
 _SPAN = re.compile(r"(?P<ticks>`+)(?P<code>.+?)(?P=ticks)", re.DOTALL)
+_NOTHING = "\\ "  # to reStructuredText: sets a mark off from what stands beside it
 
 
 def escaped(text: str) -> str:
-    """Text in one line with nothing in it that reStructuredText would read as a mark."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    """Text in one line with nothing in it that reStructuredText would read as a mark, at its beginning either."""
+    return _NOTHING + _SPECIAL.sub(r"\\\1", " ".join(text.split()))
 
 
 def with_symbols(text: str) -> str:
     """Text in one line, escaped, `N<sub>c</sub>` as a letter with a subscript."""
-    parts = _SUBSCRIPT.split(text)
-    said = [rf"\ :sub:`{part}`\ " if place % 2 else _escaped_in_line(part) for place, part in enumerate(parts)]
-    return "".join(said).strip()
-
-
-def _escaped_in_line(text: str) -> str:
-    return _SPECIAL.sub(r"\\\1", re.sub(r"\s+", " ", text))
+    parts = _SUBSCRIPT.split(" ".join(text.split()))
+    return _NOTHING + "".join(
+        f"{_NOTHING}:sub:`{part}`{_NOTHING}" if place % 2 else _SPECIAL.sub(r"\\\1", part)
+        for place, part in enumerate(parts)
+    )
 
 
 def docstring(lines: list[str]) -> list[str]:
@@ -67,13 +67,12 @@ def _plain(text: str) -> str:
 
 def _code(code: str) -> str:
     """Inline code; set off from the letters around it, which reStructuredText wants and does not show."""
-    return rf"\ ``{' '.join(code.split())}``\ "
+    return f"{_NOTHING}``{' '.join(code.split())}``{_NOTHING}"
 
 
 def markdown(text: str) -> str:
     """Text in one line as MyST Markdown that shows it; `N_c` and `N<sub>c</sub>` as a letter with a subscript."""
     parts = _SUBSCRIPT.split(drawing.with_symbols(" ".join(text.split())))
     return "".join(
-        f"{{sub}}`{part}`" if place % 2 else re.sub(r"([\\`*_{}\[\]<>#|$~])", r"\\\1", part)
-        for place, part in enumerate(parts)
+        f"{{sub}}`{part}`" if place % 2 else _OF_MARKDOWN.sub(r"\\\1", part) for place, part in enumerate(parts)
     )
