@@ -31,7 +31,7 @@ def test_every_link_and_anchor_resolves(site):
         for link in page.read.links + page.read.loaded:
             if re.match(r"(https?|mailto|data):", link):
                 continue
-            path, _, anchor = unquote(link).partition("#")
+            path, _, anchor = unquote(re.sub(r"\?.*?(?=#|$)", "", link)).partition("#")
             there = Path(os.path.normpath(page.path.parent / path)) if path else page.path
             if not there.is_file():
                 broken.append((name, link))
@@ -50,7 +50,9 @@ def test_nothing_is_loaded_from_elsewhere(site):
         assert page.read.loaded
     for path in site.folder.rglob("*.css"):
         assert not re.findall(r"url\(\s*['\"]?(?:https?:)?//|@import", path.read_text(encoding="utf-8")), path.name
-    for path in site.folder.rglob("*.js"):
+    for path in set(site.folder.rglob("*.js")) - {
+        site.folder / "_static" / "mathjax.js"
+    }:  # which has links in a menu
         words = path.read_text(encoding="utf-8")
         assert not re.findall(r"(?:src|href)\s*=\s*['\"](?:https?:)?//|(?:fetch|import)\(['\"]https?:", words), (
             path.name
@@ -182,19 +184,11 @@ def test_the_library_is_there_with_every_public_function(site):
                     there += 1
                     missing += [name] if name not in documented else []
     assert missing == [] and there > 300
-    assert "clip(fields: Array, threshold: float = THRESHOLD, memory: int = MEMORY) -> Array" in re.sub(
-        r"\s+",
-        " ",
-        re.sub(
-            r"<[^>]+>",
-            "",
-            re.search(
-                r'<dt[^>]*id="singlefilter.method.clusters.clip">(.*?)<a class="headerlink"',
-                site["api/method.html"].html,
-                re.DOTALL,
-            )[1],
-        ),
-    ).replace("→", "->")
+    signature = re.search(
+        r'id="singlefilter.method.clusters.clip">(.*?)<a class="headerlink"', site["api/method.html"].html, re.DOTALL
+    )
+    said = " ".join(html.unescape(re.sub(r"<[^>]+>", "", signature[1])).split())
+    assert said == "clip(fields: Array, threshold: float = THRESHOLD, memory: int = MEMORY) → Array"
 
 
 def test_search_needs_no_server(site):

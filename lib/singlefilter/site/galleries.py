@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from singlefilter.drawing import TableError, read_table
+from singlefilter.drawing import read_table, require
 from singlefilter.figures import registry
 from singlefilter.site.words import escaped, with_symbols
 from singlefilter.studies.declaration import Declaration, Words
@@ -35,8 +35,10 @@ def figures(folder: Path) -> list[Shown]:
 def _read(declared: Declaration, folder: Path) -> Shown:
     picture = folder / f"{declared.name}.png"
     try:
-        return Shown(declared, picture, declared.words(read_table(picture.with_suffix(".csv"))))
-    except (OSError, TableError, KeyError, ValueError) as error:
+        table = read_table(picture.with_suffix(".csv"))
+        require(table, declared.columns, str(picture.with_suffix(".csv")))
+        return Shown(declared, picture, declared.words(table))
+    except (OSError, ValueError) as error:  # a TableError is one, and so is what no table is
         return Shown(declared, picture, None, str(error))
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from singlefilter.drawing import TableError, read_table
+from singlefilter.drawing import COMMON, read_table, require
+from singlefilter.figures import registry
 from singlefilter.site import chapters, claims, galleries, reference, start
 from singlefilter.site.links import Places, page_of
 from singlefilter.site.results import Results
@@ -81,11 +82,13 @@ def _profile(results: Results, several: bool, places: Places, written: Written) 
 
 
 def _claims(folder: Path) -> pd.DataFrame | None:
+    path = folder / "claims.csv"
     try:
-        table = read_table(folder / "claims.csv")
-    except (OSError, TableError):
+        table = read_table(path)
+        require(table, (*registry.figure("claims").columns, *COMMON), str(path))
+    except (OSError, ValueError):  # the gallery says what is wrong with it
         return None
-    return table if len(table) else None
+    return table
 
 
 def _put(path: Path, text: str) -> None:
