@@ -67,8 +67,8 @@ class Page:
 class Site:
     """The pages of a folder of HTML, by their paths in it."""
 
-    def __init__(self, folder: Path, complaints: str = ""):
-        self.folder, self.complaints = folder, complaints
+    def __init__(self, folder: Path, complaints: str, seconds: float):
+        self.folder, self.complaints, self.seconds = folder, complaints, seconds  # of the processor
         self.pages = {
             path.relative_to(folder).as_posix(): Page(path, path.read_text(encoding="utf-8"))
             for path in sorted(folder.rglob("*.html"))

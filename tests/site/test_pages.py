@@ -47,7 +47,7 @@ def test_nothing_is_loaded_from_elsewhere(site):
     for name, page in site.pages.items():
         assert [url for url in page.read.loaded if elsewhere.match(url)] == [], name
         assert not re.findall(r"url\(\s*['\"]?(?:https?:)?//|@import", "".join(page.read.styles)), name
-        assert page.read.loaded
+        assert page.read.loaded or name.endswith("explorer.html")
     for path in site.folder.rglob("*.css"):
         assert not re.findall(r"url\(\s*['\"]?(?:https?:)?//|@import", path.read_text(encoding="utf-8")), path.name
     for path in set(site.folder.rglob("*.js")) - {
@@ -84,6 +84,17 @@ def test_chapters_lead_to_the_previous_and_the_next(site):
     following = re.search(r'class="next-page" href="([^"]+)"', page.html)
     before = re.search(r'class="prev-page" href="([^"]+)"', page.html)
     assert (before[1], following[1]) == ("index.html", f"{project.SECOND}.html")
+
+
+def test_explorers_are_a_link_away(site):
+    for profile in ("quick", "laptop"):
+        assert f"profiles/{profile}/explorer.html" in site["index.html"].read.links
+        assert "explorer.html" in site[f"profiles/{profile}/index.html"].read.links
+        assert site[f"profiles/{profile}/explorer.html"].html == f"<html><title>{profile}</title></html>"
+
+
+def test_it_takes_no_longer_than_one_waits(site):
+    assert site.seconds < 20
 
 
 def test_what_is_not_there_yet_is_said(site):
@@ -138,6 +149,7 @@ def test_the_gallery_has_every_figure_with_its_words(site):
         plain = re.sub(r"<[^>]+>", "", " ".join(said.caption.split()))
         assert plain.replace(" ", "") in page.text.replace(" ", ""), path.stem
         assert f"figure-{path.stem}" in page.read.ids
+        assert f"figures-of-{registry.figure(path.stem).notebook}" in page.read.ids
         assert any(link.endswith(f"/{path.name}") for link in page.read.links)
 
 

@@ -42,7 +42,7 @@ class Chapter:
 
 
 def executed(folder: Path) -> list[Chapter]:
-    """Chapters of a folder of executed notebooks, in the order of their numbers; what is no notebook is left out."""
+    """Chapters of a folder of notebooks, in the order of their numbers; what is no notebook is left out."""
     found = (_read(path) for path in sorted(folder.glob("[0-9][0-9]_*.ipynb")))
     return [chapter for chapter in found if chapter]
 

@@ -75,7 +75,8 @@ def _profile(results: Results, several: bool, places: Places, written: Written) 
         _put(places.sources / to, chapters.staged(chapter, suffix, to, places))
         written.alts |= chapters.pictures(chapter)
     if results.figures:
-        titles = {chapter.number: (chapter.title, results.staged(chapter)) for chapter in results.chapters}
+        titles = {chapter.number: (chapter.title, "") for chapter in chapters.executed(places.root / "notebooks")}
+        titles |= {chapter.number: (chapter.title, results.staged(chapter)) for chapter in results.chapters}
         text = galleries.page(f"Figures of {results.name}", results.figures, results.gallery, titles, places.sources)
         _put(places.sources / results.gallery, text)
     _put(places.sources / results.home, start.of_profile(results, places))
