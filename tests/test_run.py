@@ -8,7 +8,7 @@ import types
 
 import pytest
 
-from singlefilter import commands, figures, notebooks, profiles, run, store
+from singlefilter import commands, figures, notebooks, profiles, run, site, store
 from singlefilter.figures import registry
 from singlefilter.networks import epochs, training
 from singlefilter.pipeline import stages
@@ -76,6 +76,7 @@ def test_a_notebook_by_its_number(home, command, monkeypatch):
     executed = []
     monkeypatch.setattr(notebooks, "execute", lambda path, *_: executed.append(path.name))
     monkeypatch.setattr(commands, "_complete", lambda _: None)
+    monkeypatch.setattr(site, "build", lambda names: home / "site" / "index.html")  # tests/site has its tests
     assert command("all")[0] == command("all", "--only", "4")[0] == 0
     assert executed == ["01_data.ipynb", "04_one_filter.ipynb", "04_one_filter.ipynb"]
     status, _, err = command("all", "--only", "99")
@@ -90,6 +91,7 @@ def test_notebooks_about_a_group_that_the_profile_lacks(home, command, monkeypat
     executed = []
     monkeypatch.setattr(notebooks, "execute", lambda path, *_: executed.append(path.stem))
     monkeypatch.setattr(commands, "_complete", lambda _: None)
+    monkeypatch.setattr(site, "build", lambda names: home / "site" / "index.html")  # tests/site has its tests
     own = home / "own.yaml"
     own.write_text(
         "purpose: a test\nminutes: 1\ndata: {name: glyphs, labels: 5, train_per_label: 2, test_per_label: 2}\n"
