@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("README.md", "DEVIATIONS.md", "CONTRIBUTING.md", "LICENSE", "CITATION.cff", "docs")
 NASTY = "<script>alert('label')</script> \"猫\" 🐈 $x$ \\(y\\) *b* `c` | <b>"
 FIRST, SECOND, THIRD = "01_data_sets", "02_train", "03_accuracy_by_layer"
+SVG = "<svg xmlns='http://www.w3.org/2000/svg' width='20' height='20'>\n<rect width='9' height='9'/></svg>"
 SEEN = 'What one sees: "clusters" & <noise>, $5 | 100 %'
 
 
@@ -72,6 +73,8 @@ def first() -> tuple[dict, ...]:
         prose(f"## Formulas\n\n$$\nz_j = \\sum_f W_{{j,f}} A_f\n$$\n\n$$\n{long}\n$$"),
         code("figure", shown({"image/png": picture(10), "text/plain": "<Figure>"}, **{"image/png": {"alt": SEEN}})),
         prose("## Pictures without words"),
+        code("svg", shown({"image/svg+xml": SVG, "text/plain": "svg"})),
+        code("words", shown({"text/markdown": "**set** [lost](nowhere.md), [found](02_train.ipynb)"})),
         code("figure", shown({"image/png": picture(20), "text/plain": "<Figure>"})),
         code("table", shown({"text/html": table, "text/plain": "label"}), printed(NASTY + " word" * 200)),
         code("wide", shown({"text/html": wide, "text/plain": "wide"}), shown(widget)),

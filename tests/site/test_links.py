@@ -29,6 +29,8 @@ def places(tmp_path) -> Places:
         ("[m](../docs/method.md#x)", "[m](../../docs/method.md#x)"),
         ("[a](01_a.ipynb) [b](02_b.ipynb)", "[a](01_a.ipynb) b"),
         ("![p [q]](../figures/a.csv)", "![p [q]](../../figures/a.csv)"),
+        ('[t](01_a.ipynb "title") [s](<../docs/method.md>)', '[t](01_a.ipynb "title") [s](<../../docs/method.md>)'),
+        ('[t](no.md "title") [s](<a b.md>)', "t s"),
         ("[f](../figures) [up](../../away.md)", "f up"),
         ("[h](https://a.b/c) [i](#here)", "[h](https://a.b/c) [i](#here)"),
         ("`[b](02_b.ipynb)` ``a ` [b](02_b.ipynb)``", "`[b](02_b.ipynb)` ``a ` [b](02_b.ipynb)``"),

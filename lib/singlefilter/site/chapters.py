@@ -10,12 +10,13 @@ import base64
 import binascii
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from singlefilter.site.links import Places, relinked
+from singlefilter.site.links import Places, relinked, unlinked
 
 _WIDGETS = ("application/vnd.jupyter.widget-view+json", "application/vnd.jupyter.widget-state+json")
 _KEPT = ("kernelspec", "language_info")  # of a notebook's metadata; the state of widgets is not
@@ -87,7 +88,7 @@ def staged(chapter: Chapter, suffix: str, to: str, places: Places) -> str:
                 text = f"{text[: title.end()].rstrip()}{suffix}{note}{text[title.end() :]}"
         changed = cell | {"source": text}
         if cell["cell_type"] == "code":
-            changed["outputs"] = [output for shown in cell["outputs"] if (output := _without_widgets(shown))]
+            changed["outputs"] = [output for one in cell["outputs"] if (output := _shown(one))]
         cells.append(changed)
     metadata = {key: value for key, value in chapter.content["metadata"].items() if key in _KEPT}
     if not titled:
@@ -98,12 +99,16 @@ def staged(chapter: Chapter, suffix: str, to: str, places: Places) -> str:
     return json.dumps({"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 4})
 
 
-def _without_widgets(output: dict) -> dict | None:
-    """An output without what needs a kernel; `None` where nothing else is in it."""
-    if "data" not in output or not set(_WIDGETS) & output["data"].keys():
+def _shown(output: dict) -> dict | None:
+    """An output without what needs a kernel, and without links to files; `None` where nothing else is in it."""
+    if "data" not in output:
         return output
-    rest = {kind: data for kind, data in output["data"].items() if kind not in _WIDGETS}
-    return output | {"data": rest} if set(rest) - {"text/plain"} else None
+    data = {kind: content for kind, content in output["data"].items() if kind not in _WIDGETS}
+    if len(data) < len(output["data"]) and not set(data) - {"text/plain"}:
+        return None
+    if "text/markdown" in data:
+        data["text/markdown"] = unlinked("".join(data["text/markdown"]))
+    return output | {"data": data}
 
 
 def pictures(chapter: Chapter) -> dict[str, str]:
@@ -117,11 +122,18 @@ def pictures(chapter: Chapter) -> dict[str, str]:
             for line in "".join(cell["source"]).splitlines():
                 heading = line.lstrip("# ").strip() if re.match(r"#+ ", line) else heading
         for output in cell.get("outputs", []):
-            for kind in {"image/png", "image/jpeg", "image/gif"} & output.get("data", {}).keys():
-                try:
-                    content = base64.b64decode("".join(output["data"][kind]))
-                except binascii.Error:
-                    continue
-                alt = output.get("metadata", {}).get(kind, {}).get("alt")
-                said[hashlib.sha256(content).hexdigest()] = alt or f"Picture to the section “{heading}”"
+            for kind, content in output.get("data", {}).items():
+                if kind.startswith("image/") and (digest := _digest(kind, "".join(content))):
+                    alt = output.get("metadata", {}).get(kind, {}).get("alt")
+                    said[digest] = alt or f"Picture to the section “{heading}”"
     return said
+
+
+def _digest(kind: str, content: str) -> str | None:
+    """What MyST-NB calls the file of a picture: SHA-256 of its bytes; `None` where it is damaged."""
+    if kind == "image/svg+xml":
+        return hashlib.sha256(os.linesep.join(content.splitlines()).encode()).hexdigest()
+    try:
+        return hashlib.sha256(base64.b64decode(content)).hexdigest()
+    except binascii.Error:
+        return None

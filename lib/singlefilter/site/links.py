@@ -9,14 +9,17 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 _CODE = re.compile(
     r"^(?P<fence>```+|~~~+).*?^(?P=fence)|(?P<ticks>`+)(?!`).+?(?<!`)(?P=ticks)(?!`)", re.DOTALL | re.MULTILINE
 )
-_LINK = re.compile(r"(?P<picture>!?)\[(?P<text>(?:[^\[\]]|\[[^\[\]]*\])*)\]\((?P<target>[^()\s]+)\)")
+_LINK = re.compile(
+    r"(?P<picture>!?)\[(?P<text>(?:[^\[\]]|\[[^\[\]]*\])*)\]"
+    r"\((?:<(?P<spaced>[^<>\n]*)>|(?P<plain>[^()<>\s]+))(?P<title>\s+\"[^\"]*\")?\)"
+)
 _ANCHOR = re.compile(r'<a id="(?P<name>[^"]+)"></a>')
 
 
@@ -55,17 +58,33 @@ def relinked(text: str, page: str, staged: str, places: Places) -> str:
     `page`: its path in the project, from which its links start; `staged`: its path in the sources.  Links to other
     sites and into the page itself stay, and so does code.
     """
-    code = [span.span() for span in _CODE.finditer(text)]
 
-    def one(link: re.Match) -> str:
-        path, mark, anchor = link["target"].partition("#")
-        if not path or ":" in path or any(start <= link.start() < end for start, end in code):
-            return link[0]
+    def led(link: re.Match, path: str, mark: str, anchor: str) -> str:
         if (found := places.of(page, path)) is None:
             return link["text"]
         there, is_page = found
         relative = os.path.relpath(there, PurePosixPath(staged).parent)
-        return f"{link['picture']}[{link['text']}]({relative}{mark if is_page else ''}{anchor if is_page else ''})"
+        target = f"{relative}{mark}{anchor}" if is_page else relative
+        target = f"<{target}>" if link["spaced"] else target
+        return f"{link['picture']}[{link['text']}]({target}{link['title'] or ''})"
+
+    return _each_relative(text, led)
+
+
+def unlinked(text: str) -> str:
+    """Markdown without its relative links, where MyST-NB takes them as they are: the output of a cell."""
+    return _each_relative(text, lambda link, *_: link["text"])
+
+
+def _each_relative(text: str, led: Callable[[re.Match, str, str, str], str]) -> str:
+    """Text with each relative link replaced by what `led` makes of it, its path, "#" or "", and its anchor."""
+    code = [span.span() for span in _CODE.finditer(text)]
+
+    def one(link: re.Match) -> str:
+        path, mark, anchor = (link["spaced"] or link["plain"] or "").partition("#")
+        if not path or ":" in path or any(start <= link.start() < end for start, end in code):
+            return link[0]
+        return led(link, path, mark, anchor)
 
     return _LINK.sub(one, text)
 
