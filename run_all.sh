@@ -34,6 +34,8 @@ ends by naming the figures it wrote, and a site to read. A second run reuses wha
 
   --profile NAME   what to run (below), or the path of a profile of your own (a .yaml file); default: quick
   --only NN        one notebook, with the stages it needs: --only 04
+  --lab            start JupyterLab on working copies of the notebooks, in my_notebooks/, where yours stay as they are;
+                   what follows -- goes to JupyterLab: ./run_all.sh --lab -- --no-browser
   --figures        redraw every figure of the profile from its saved tables alone, in seconds
   --data-dir DIR   where data sets are: DIR/cifar100/train/<label>/*.png and so on; downloads go there too
   --fresh          compute everything again, trust no earlier result
@@ -53,7 +55,7 @@ TEXT
 }
 
 # ---------------------------------------------------------------- what is asked for, checked before any work
-profile=quick only='' data_dir='' mode=run fresh='' cpu=''
+profile='' only='' data_dir='' mode=run fresh='' cpu=''
 dashes='' more_args=()
 
 needs_value() { [ $# -ge 2 ] && [ -n "$2" ] || fail 2 "$1 needs a value; ./run_all.sh --help shows which"; }
@@ -74,6 +76,7 @@ while [ $# -gt 0 ]; do
         --profile) needs_value "$@" && profile=$2 && shift ;;
         --only) needs_value "$@" && only=$2 && shift ;;
         --data-dir) needs_value "$@" && data_dir=$2 && shift ;;
+        --lab) set_mode lab ;;
         --figures) set_mode figures ;;
         --test) set_mode test ;;
         --bench) set_mode bench ;;
@@ -90,12 +93,23 @@ while [ $# -gt 0 ]; do
 done
 
 case $mode in
-    test | bench) ;;
-    *) [ -z "$dashes" ] || fail 2 "what follows -- goes to pytest or to the benchmarks, so it needs --test or --bench" ;;
+    test | bench | lab) ;;
+    *)
+        [ -z "$dashes" ] || fail 2 "what follows -- goes to pytest, to the benchmarks or to JupyterLab," \
+            "so it needs --test, --bench or --lab"
+        ;;
 esac
-if [ "$mode" != run ] && [ -n "$only$data_dir$fresh" ]; then
-    fail 2 "--only, --data-dir and --fresh belong to a run of a profile, not to --$mode"
+if [ "$mode" != run ] && [ -n "$only$fresh" ]; then
+    fail 2 "--only and --fresh belong to a run of a profile, not to --$mode"
 fi
+case $mode in
+    run | lab) ;;
+    *) [ -z "$data_dir" ] || fail 2 "--data-dir belongs to a run of a profile or to --lab, not to --$mode" ;;
+esac
+if [ "$mode" = lab ] && [ -n "$profile" ]; then
+    fail 2 "--profile does not belong to --lab: each notebook names its profile in its first cell"
+fi
+profile=${profile:-quick}
 
 from_start() { case $1 in /*) printf '%s' "$1" ;; *) printf '%s' "$started_in/$1" ;; esac }
 
@@ -262,6 +276,10 @@ case $mode in
         ;;
     bench)
         "$python" tests/benchmarks/run.py ${more_args[@]+"${more_args[@]}"}
+        ;;
+    lab)
+        if [ -n "$data_dir" ]; then export SINGLEFILTER_DATA=$data_dir; fi
+        exec "$python" -m singlefilter lab -- ${more_args[@]+"${more_args[@]}"}
         ;;
     figures)
         "$python" -m singlefilter figures --profile "$profile"

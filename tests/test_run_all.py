@@ -29,7 +29,8 @@ case "$*" in
   *environment.py*) case "$0" in *.venv/*) exit "${VENV_CHECK:-0}" ;; esac
      echo "FAIL  torch  missing"; exit "${CHECK:-1}" ;;
   "-m venv .venv") mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
-  "-m singlefilter"*) echo "PYTHONPATH=${PYTHONPATH:-}" >>"$CALLS"; exit "${RUN:-0}" ;;
+  "-m singlefilter"*) echo "PYTHONPATH=${PYTHONPATH:-}" >>"$CALLS"
+     echo "DATA=${SINGLEFILTER_DATA:-}" >>"$CALLS"; exit "${RUN:-0}" ;;
 esac
 """
 UV = """#!/bin/sh
@@ -91,7 +92,7 @@ def test_help_lists_every_profile_and_option_and_does_nothing(project):
         line = next(line for line in ran.stdout.splitlines() if line.split()[:1] == [path.stem])
         assert f" {about['minutes']} min " in line and line.endswith(about["purpose"])
     options = re.findall(r"^  (--[a-z-]+) ", ran.stdout, flags=re.MULTILINE)
-    known = "--profile --only --figures --data-dir --fresh --test --bench --cpu --help"
+    known = "--profile --only --lab --figures --data-dir --fresh --test --bench --cpu --help"
     assert options == known.split()
     assert ran.calls == ""
 
@@ -119,8 +120,14 @@ def test_help_lists_every_profile_and_option_and_does_nothing(project):
         (["--bench", "--only", "01"], "not to --bench"),
         (["--figures", "--fresh"], "not to --figures"),
         (["--test", "--only", "01"], "not to --test"),
-        (["--", "-k", "x"], "needs --test or --bench"),
-        (["--figures", "--", "-k", "x"], "needs --test or --bench"),
+        (["--", "-k", "x"], "needs --test, --bench or --lab"),
+        (["--figures", "--", "-k", "x"], "needs --test, --bench or --lab"),
+        (["--lab", "--test"], "--lab and --test cannot be asked for together"),
+        (["--figures", "--lab"], "--figures and --lab cannot be asked for together"),
+        (["--lab", "--only", "04"], "not to --lab"),
+        (["--lab", "--fresh"], "not to --lab"),
+        (["--lab", "--profile", "quick"], "--profile does not belong to --lab"),
+        (["--figures", "--data-dir", "."], "not to --figures"),
     ],
 )
 def test_wrong_use_ends_before_any_work(project, arguments, says):
@@ -269,6 +276,16 @@ def test_bench_runs_the_benchmarks_with_their_options(project):
         assert ran.returncode == 0, ran.stderr
         called = ran.calls.splitlines()[-1].partition(".venv/bin/python ")[2]
         assert called == " ".join(["tests/benchmarks/run.py", *options[1:]])
+
+
+def test_lab_starts_with_its_options_and_with_data_elsewhere(project, tmp_path):
+    data = tmp_path / "my data"
+    data.mkdir()
+    assert work(run_all(project, "--lab")) == ["lab --"]
+    ran = run_all(project, "--lab", "--cpu", "--data-dir", str(data), "--", "--no-browser", "--port=9999")
+    assert work(ran) == ["lab -- --no-browser --port=9999"]
+    assert f"DATA={data}\n" in ran.calls
+    assert run_all(project, "--lab", RUN="3").returncode == 3
 
 
 def test_the_exit_code_is_that_of_the_work(project):

@@ -8,8 +8,10 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import sys
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import pandas as pd
 
@@ -142,6 +144,29 @@ def unpack(options: argparse.Namespace) -> int:
     for path in packing.unpack(options.files):
         print(path)
     return 0
+
+
+def lab(options: argparse.Namespace) -> NoReturn:
+    """Start JupyterLab on working copies of the notebooks; this process becomes its server."""
+    folder, made, older = notebooks.copies()
+    print(f"working copies of the notebooks: {folder} ({len(made)} made now; what was there stays as it is)")
+    for name in older:
+        print(f"{name}: the project has a newer one than yours, which stays; move yours away to get it")
+    print("JupyterLab starts, at an address of this machine alone, with a token; Ctrl-C twice ends it", flush=True)
+    command = [sys.executable, "-m", "jupyterlab", *_settings(folder, options.arguments), *options.arguments]
+    environment = os.environ | {"SINGLEFILTER_HOME": str(store.project_root())}  # wherever a kernel is started
+    environment.pop(progress.UNWATCHED, None)
+    os.execve(sys.executable, command, environment)
+
+
+def _settings(folder: Path, given: list[str]) -> list[str]:
+    """How JupyterLab is to run: those of ours that are not among the ones given, since it takes none twice."""
+    ours = {"--ServerApp.root_dir": str(folder), "--ServerApp.ip": "localhost"}
+    short = {"--ServerApp.root_dir": "--notebook-dir", "--ServerApp.ip": "--ip"}
+    named = {argument.split("=")[0] for argument in given}
+    settings = [f"{name}={value}" for name, value in ours.items() if not named & {name, short[name]}]
+    root = hasattr(os, "geteuid") and os.geteuid() == 0  # whom JupyterLab refuses unless it is told
+    return settings + (["--allow-root"] if root and "--allow-root" not in named else [])
 
 
 def check(options: argparse.Namespace) -> int:

@@ -1,10 +1,11 @@
-"""The numbered notebooks of the project, run from top to bottom by papermill."""
+"""The numbered notebooks of the project: run from top to bottom by papermill, or copied for a reader to work on."""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -17,6 +18,9 @@ _PAGE = """{%- extends 'lab/index.html.j2' -%}
 {{ super() | replace('<img', '<img alt="' ~ (alt | escape_html) ~ '"', 1) if alt else super() }}
 {%- endblock %}
 """
+
+COPIES = "my_notebooks"  # folder in the project that git ignores
+_ORIGINALS = ".originals.json"  # in it: of which text each copy was made
 
 
 class Failed(RuntimeError):
@@ -69,3 +73,31 @@ def execute(notebook: Path, profile: str, name: str, data_dir: Path | None) -> P
         temporary.write_text(html)
     print(f"{time.perf_counter() - start:.0f} s", flush=True)
     return target
+
+
+def copies() -> tuple[Path, list[str], list[str]]:
+    """Give the reader working copies: the folder, the names of those made now, and of those older than the original.
+
+    What is in the folder stays as it is, whoever made it.  A copy is older where the original is not any more the one
+    it was made of; of a file that was no copy nothing is said.  Raises `Failed` where there are no notebooks.
+    """
+    originals, folder = numbered(), store.project_root() / COPIES
+    if not originals:
+        raise Failed(f"there are no notebooks in {store.project_root() / 'notebooks'}")
+    folder.mkdir(exist_ok=True)
+    note = folder / _ORIGINALS
+    try:
+        made_of = dict(json.loads(note.read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):  # without the note nothing is known of what is there
+        made_of = {}
+    made, older = [], []
+    for original in originals:
+        now = store.file_checksum(original)
+        if not (folder / original.name).exists():
+            shutil.copyfile(original, folder / original.name)
+            made_of[original.name] = now
+            made.append(original.name)
+        elif made_of.get(original.name, now) != now:
+            older.append(original.name)
+    store.write_json(note, made_of)
+    return folder, made, older

@@ -119,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
         "pack", commands.pack, "write figures of a profile, and what they are drawn from, into a few small files"
     )
     unpack = command("unpack", commands.unpack, "put what was packed on another machine in place")
+    lab = command("lab", commands.lab, "start JupyterLab on working copies of the notebooks")
     command("check", commands.check, "check that the packages fit together")
 
     for added in (everything, run, draw):
@@ -137,6 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     pack.add_argument("--to", required=True, type=Path, metavar="FOLDER", help="where its files are written")
     pack.add_argument("--cuts", type=_cuts, default=(), metavar="A,B", help="heads at these cuts only (default: all)")
     unpack.add_argument("files", nargs="+", type=Path, metavar="FILE", help="all files of a pack, or of several")
+    lab.add_argument("arguments", nargs="*", metavar="ARGUMENT", help="for JupyterLab, after --: lab -- --no-browser")
     everything.add_argument("--only", metavar="NN", help="one notebook by its number, with the stages it needs")
     run.add_argument(
         "--stages",
