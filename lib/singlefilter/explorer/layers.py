@@ -83,16 +83,15 @@ def of(source: stages.Run | Result) -> Explored:
         ]
         names, threshold = stages.splits(source)["train"].names, source.profile.analysis.threshold
         where = marked(source, pd.DataFrame(index=[0]))
-        said = [where[name].iloc[0] for name in ("data", "network")]
-        words = f"{'; '.join(said)}; profile {source.profile.name}"
-        words += f" — {banner}" if (banner := drawing.banner_for(where)) else ""
+        data = drawing.banner_for(where) or where["data"].iloc[0]
+        words = f"Data: {data}. Network: {source.profile.network.title}. Profile: {source.profile.name}."
     elif isinstance(source, Result):
         layers = [
             Layer(place, place, measured.means, source.heads[place].weight)
             for place, measured in source.measured.items()
         ]
         names, threshold = source.names, source.threshold
-        words = source.notes.get("network", "network")
+        words = f"Network: {source.notes.get('network', 'of your own')}."
     else:
         raise TypeError(f"a run (`stages.of`) or a result (`analyze`) can be explored, not a {type(source).__name__}")
     return Explored({layer.key: layer for layer in layers}, tuple(names), threshold, words)

@@ -81,7 +81,9 @@ class Explorer(ipywidgets.Box):
                 object_position="left top", flex="0 0 auto",
             ),
         )  # fmt: skip
-        self._names = ipywidgets.HTML(layout=Layout(flex="1 1 400px", height=_BELOW, overflow="auto", margin="0"))
+        self._names = ipywidgets.HTML(
+            layout=Layout(flex="1 1 400px", height=_BELOW, overflow="auto", margin="4px 0 0 16px")
+        )
         self._found = ipywidgets.HTML(layout=Layout(width="100%", margin="0"))
         found = [ipywidgets.HBox([self.sort, self.search], layout=Layout(width="100%")), self._found, self.list]
         below = [
@@ -122,12 +124,12 @@ class Explorer(ipywidgets.Box):
             self.buttons[name] = ipywidgets.Button(description=name, tooltip=about, layout=Layout(width="auto"))
             self.buttons[name].on_click(lambda button: self._go_to(button.description))
         half = {"layout": Layout(flex="1 1 50%", width="auto"), "style": {"description_width": "32px"}}
-        self.sort = ipywidgets.Dropdown(options=SORTS, description="first", **half)
+        self.sort = ipywidgets.Dropdown(options=SORTS, description="sort", **half)
         self.search = ipywidgets.Combobox(
             options=sorted(dict.fromkeys(map(drawing.spoken, self._explored.names))), placeholder="a label's name",
-            description="with", **half,
+            description="label", **half,
         )  # fmt: skip
-        self.list = ipywidgets.Select(options=(), layout=Layout(width="100%", flex="1 1 auto", margin="2px 0"))
+        self.list = ipywidgets.Select(options=(), rows=9, layout=Layout(width="100%", margin="2px 0"))
 
     def _changed(self, change: dict) -> None:
         if self._settling:
@@ -170,7 +172,11 @@ class Explorer(ipywidgets.Box):
         rows = counted.sort_values(column, ascending=column == "filter", kind="stable").head(LISTED)
         said += f"; the first {LISTED} are listed" if len(counted) > LISTED else ""
         options = [
-            (f"filter {row.filter}: {row.clusters} clusters, {row.covered} labels, noise {row.noise}", row.filter)
+            (
+                f"filter {row.filter}: {_count(row.clusters, 'cluster')}, {_count(row.covered, 'label')}, "
+                f"noise {row.noise}",
+                row.filter,
+            )
             for row in rows.itertuples()
         ]
         self._settling = True
@@ -209,10 +215,10 @@ def _clusters(seen: layers.Seen, names: tuple[str, ...], shown: int) -> str:
     for number, labels in members.items():
         words = between.join(html.escape(drawing.spoken(names[label])) for label in labels)
         colour = pictures.CLUSTERS[number % len(pictures.CLUSTERS)]
-        rows.append(f"{_square(colour)} <b>cluster {number}</b>, {_labels(len(labels))}: {words}")
+        rows.append(f"{_square(colour)} <b>cluster {number}</b>, {_count(len(labels), 'label')}: {words}")
     covered = sum(map(len, members.values()))
-    count = f"{len(members)} cluster{'s' * (len(members) != 1)}" if members else "no cluster"
-    head = f"<b>{count}</b>, {covered} of {_labels(len(names))} in one"
+    count = _count(len(members), "cluster") if members else "no cluster"
+    head = f"<b>{count}</b>, {covered} of {_count(len(names), 'label')} in one"
     if shown < len(names):
         head += f" (in the matrices: the first {shown} in cluster order)"
     rows.append(f"{_square(pictures.NOISE)} <b>noise</b>: {seen.noise} ones outside every cluster")
@@ -223,8 +229,8 @@ def _square(colour: tuple[float, float, float]) -> str:
     return f'<span style="color: {to_hex(colour)}">■</span>'
 
 
-def _labels(count: int) -> str:
-    return f"{count} label{'s' * (count != 1)}"
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _named(labels: list[int], names: tuple[str, ...]) -> str:
