@@ -74,18 +74,16 @@ class Explorer(ipywidgets.Box):
         self._explored, self._picture = explored, picture.Picture(explored.names)
         self._settling = False  # while controls follow each other, nothing is drawn
         self._make_controls(layer, filter_)
-        self.out = Shown(
-            format="png",
-            layout=Layout(
-                width=f"{picture.WIDTH}px", height=f"{picture.HEIGHT}px", max_width="100%", object_fit="contain",
-                object_position="left top", flex="0 0 auto",
-            ),
-        )  # fmt: skip
+        size = {
+            "width": str(picture.WIDTH),
+            "height": str(picture.HEIGHT),
+        }  # known to the page before there is a picture
+        self.out = Shown(format="png", **size, layout=Layout(max_width="100%", height="auto", flex="0 0 auto"))
         self._names = ipywidgets.HTML(
             layout=Layout(flex="1 1 400px", height=_BELOW, overflow="auto", margin="4px 0 0 16px")
         )
-        self._found = ipywidgets.HTML(layout=Layout(width="100%", margin="0"))
-        found = [ipywidgets.HBox([self.sort, self.search], layout=Layout(width="100%")), self._found, self.list]
+        self._found = ipywidgets.HTML(layout=Layout(width="auto", margin="0 2px"))
+        found = [ipywidgets.HBox([self.sort, self.search]), self._found, self.list]
         below = [
             ipywidgets.VBox(found, layout=Layout(flex="1 1 380px", height=_BELOW, overflow="hidden")),
             self._names,
@@ -95,7 +93,13 @@ class Explorer(ipywidgets.Box):
         buttons.layout = Layout(width="100%", flex_flow="row wrap")
         super().__init__(
             [self.layer, self.filter, self.threshold, buttons, self.out, *below, source],
-            layout=Layout(display="flex", flex_flow="row wrap", width="100%", max_width=f"{picture.WIDTH + 16}px"),
+            layout=Layout(
+                display="flex",
+                flex_flow="row wrap",
+                align_items="center",
+                width="100%",
+                max_width=f"{picture.WIDTH + 16}px",
+            ),
         )
         self._draw()
         for control in (self.layer, self.filter, self.threshold, self.sort, self.search, self.list):
@@ -123,13 +127,13 @@ class Explorer(ipywidgets.Box):
         ):
             self.buttons[name] = ipywidgets.Button(description=name, tooltip=about, layout=Layout(width="auto"))
             self.buttons[name].on_click(lambda button: self._go_to(button.description))
-        half = {"layout": Layout(flex="1 1 50%", width="auto"), "style": {"description_width": "32px"}}
+        half = {"layout": Layout(flex="1 1 0", width="auto", min_width="0"), "style": {"description_width": "32px"}}
         self.sort = ipywidgets.Dropdown(options=SORTS, description="sort", **half)
         self.search = ipywidgets.Combobox(
             options=sorted(dict.fromkeys(map(drawing.spoken, self._explored.names))), placeholder="a label's name",
             description="label", **half,
         )  # fmt: skip
-        self.list = ipywidgets.Select(options=(), rows=9, layout=Layout(width="100%", margin="2px 0"))
+        self.list = ipywidgets.Select(options=(), rows=9, layout=Layout(width="auto", margin="2px"))
 
     def _changed(self, change: dict) -> None:
         if self._settling:
