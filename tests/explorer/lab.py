@@ -53,8 +53,8 @@ def server(home: Path) -> Iterator[str]:
 
 
 @contextmanager
-def page(width: int = 1280, height: int = 900) -> Iterator:
-    """A page of the system's Chromium."""
+def page(failed: Path, width: int = 1280, height: int = 900) -> Iterator:
+    """A page of the system's Chromium; `failed`: where it is drawn when what is done with it fails."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -62,7 +62,12 @@ def page(width: int = 1280, height: int = 900) -> Iterator:
         options = ["--no-sandbox", "--disable-dev-shm-usage"]
         browser = playwright.chromium.launch(executable_path=chromium(), args=options)
         try:
-            yield browser.new_page(viewport={"width": width, "height": height})
+            opened = browser.new_page(viewport={"width": width, "height": height})
+            try:
+                yield opened
+            except BaseException:
+                opened.screenshot(path=failed)
+                raise
         finally:
             browser.close()
 
