@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from benchmarks import analysis, cases, machine, measuring, naive, peers, run, scaling, suite, table, timing
+from benchmarks import analysis, anybodys, cases, machine, measuring, naive, peers, run, scaling, suite, table, timing
 from benchmarks import training as training_
 
 from singlefilter import data, networks, profiles
@@ -24,7 +24,7 @@ TINY = dataclasses.replace(cases.SMALL, images=20, images_of_naive=20)
 @pytest.fixture(autouse=True)
 def here(monkeypatch):
     """In this process, and without workers of a DataLoader."""
-    for module in (analysis, measuring, scaling):
+    for module in (analysis, anybodys, measuring, scaling):
         monkeypatch.setattr(module, "in_new_process", lambda function, *arguments: function(*arguments))
     monkeypatch.setattr(training_, "workers_for", lambda wanted: 0)
 

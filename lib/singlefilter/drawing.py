@@ -34,7 +34,7 @@ TEXT = frozenset(
     + ("model", "quantity")
     + ("series", "shows", "law")
     + ("method", "moment", "design")
-    + ("recipe", "stage", "bottleneck", "assumed_gpu")
+    + ("recipe", "stage", "bottleneck", "assumed_gpu", "unit")
 )
 COMMON = ("profile", "data", "network", "seed")
 CAPTION = ("data", "network", "profile", "seed")  # in the order of reading

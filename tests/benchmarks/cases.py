@@ -21,6 +21,7 @@ class Sizes:
     labels: int = 100
     images: int = 5000
     images_of_naive: int = 2000
+    analyzed_images: int = 10_000
     batch: int = 500
     rounds: int = 5
     rounds_of_naive: int = 3
@@ -51,7 +52,7 @@ class Sizes:
 
 FULL = Sizes()
 SMALL = Sizes(
-    width=2, labels=5, images=40, images_of_naive=20, batch=10, rounds=1, rounds_of_naive=1, filters=8,
+    width=2, labels=5, images=40, images_of_naive=20, analyzed_images=20, batch=10, rounds=1, rounds_of_naive=1, filters=8,
     sampled_filters=2, many_filters=6, many_labels=12, resamples=20, scaling_images=(20, 40), scaling_widths=(2, 4),
     scaling_labels=(5, 10), scaling_filters=(4, 8), scaling_rounds=1, step=20, sweep_items=2, sweep_width=2,
     sweep_images=20, sweep_epochs=1, ceiling=64, gpu_images=20, gpu_test_images=10, gpu_batches=(10,),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from benchmarks import machine
 from benchmarks.analysis import bootstrap, find, null
+from benchmarks.anybodys import analyze
 from benchmarks.cases import Sizes
 from benchmarks.measuring import captum, forward, measure, memory
 from benchmarks.training import train, train_heads, views
@@ -14,6 +15,7 @@ BENCHMARKS: dict[str, Callable[[Sizes], list[dict]]] = {
     "forward": forward,
     "measure": measure,
     "memory": memory,
+    "analyze": analyze,
     "clusters": find,
     "heads": train_heads,
     "views": views,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import index
 from typing import Any
 
 import torch
@@ -18,6 +19,10 @@ from singlefilter.networks.calling import Forward
 from singlefilter.networks.places import INPUT, CutPoint, Place
 
 RECIPE = profiles.Heads(epochs=20, factor=0.776, kinds=("flat",), shift=0, flip=False)
+WHICH_OUTPUTS = (
+    "where a head has more outputs than there are labels, number labels from 0 and say which output each of them is: "
+    "outputs=[...], one a label"
+)
 KEPT_GIB = 2.0  # of features that are kept, so that the trunk is run once
 
 
@@ -49,6 +54,51 @@ def given(heads: Any, model: nn.Module, cuts: Sequence[CutPoint]) -> dict[str, H
             raise HeadError(f"{cut.module}: no head is given for this cut; heads has {_listed(heads)}")
         found[cut.module] = _shaped(layer, cut)
     return found
+
+
+def chosen(
+    of_cuts: Mapping[str, Head], outputs: Sequence[int] | Mapping[str, int], names: Sequence[str] | None
+) -> dict[str, Head]:
+    """Heads with an output for each label, of those with more: `outputs` says which, in the order of the labels or by
+    their names.
+
+    Raises `HeadError` for outputs that are not there, are there twice, or are not one for each label.
+    """
+    if isinstance(outputs, Mapping):
+        if names is None:
+            raise HeadError("outputs are given by names of labels, and labels have none; give labels=[...] too")
+        if missing := [name for name in names if name not in outputs]:
+            raise HeadError(f"outputs: none is given for label {missing[0]!r}")
+        if unknown := [name for name in outputs if name not in names]:
+            raise HeadError(f"outputs: there is no label {unknown[0]!r}; labels are {', '.join(names[:10])}")
+        outputs = [outputs[name] for name in names]
+    try:
+        wanted = [index(output) for output in outputs]
+    except TypeError as error:
+        raise HeadError(f"outputs: whole numbers, one a label; {error}") from error
+    if names is not None and len(wanted) != len(names):
+        raise HeadError(f"outputs: {len(wanted)} given, there are {len(names)} labels; give one for each")
+    if twice := [output for output in wanted if wanted.count(output) > 1]:
+        raise HeadError(f"outputs: {twice[0]} is given twice; labels that share an output cannot be told apart")
+    for place, head in of_cuts.items():
+        if wrong := [output for output in wanted if not 0 <= output < len(head.weight)]:
+            raise HeadError(f"outputs: {wrong[0]} given, the head of {place} has 0 to {len(head.weight) - 1}")
+    return {
+        place: Head(head.weight[wanted], None if head.bias is None else head.bias[wanted])
+        for place, head in of_cuts.items()
+    }
+
+
+def outputs_of(of_cuts: Mapping[str, Head], labels: int | None) -> int:
+    """How many outputs all heads have.  Raises `HeadError` where they differ, or are not one for each label."""
+    counts = {place: len(head.weight) for place, head in of_cuts.items()}
+    (first, count), *others = counts.items()
+    for place, other in others:
+        if other != count:
+            raise HeadError(f"the head of {first} has {count} outputs, that of {place} {other}; they have to agree")
+    if labels is not None and labels != count:
+        raise HeadError(f"{first}: its head has {count} outputs, there are {labels} labels; {WHICH_OUTPUTS}")
+    return count
 
 
 def _own(model: nn.Module, cut: CutPoint) -> nn.Module:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,10 @@ MOST = 500  # images at a time
 MAPS_MIB = 100  # what a batch's maps at the cuts may take
 
 
+class _NoImage(InputError):
+    """A label without an image."""
+
+
 def analyze(
     model: nn.Module,
     train: Any,
@@ -42,6 +46,7 @@ def analyze(
     forward: Forward | None = None,
     layout: str = "auto",
     labels: Sequence[str] | int | None = None,
+    outputs: Sequence[int] | Mapping[str, int] | None = None,
     threshold: float = THRESHOLD,
     batch: int | None = None,
     image_size: int | None = None,
@@ -62,6 +67,8 @@ def analyze(
     - preprocess: from a batch of images to what the network is given; None: real numbers as they are, uint8 by
       2x - 1.  forward: `forward(model, batch)`; None: `model(images)`.
     - layout: of every map, where that cannot be told ("NCHW", "NHWC", "NTC", "NCT", "NC").
+    - outputs: of heads that have more outputs than there are labels, the one that each label is, in the order of the
+      labels or by their names; the other outputs are left out, of fields and answers and d'.
     - labels: their names, or how many; threshold: of the clip; batch: images at a time (None: by the size of maps);
       device: None for the network's own; checkpoint: a file that training of heads goes on from.
 
@@ -81,8 +88,12 @@ def analyze(
         how = Reading(on, batch or _batch(cuts, few), preprocess, image_size, whole_batches=forward is not None)
         images, tested = source(train, how), None if test is None else source(test, how)
         names = _names(labels, images, tested)
-        points = heads_.points_of(cuts, whole=heads != "train")
-        if isinstance(heads, str) and heads == "train":
+        notes = {"pixels": images.note, "tested": "train" if test is None else "test", "network": type(model).__name__}
+        train_heads = isinstance(heads, str) and heads == "train"
+        points = heads_.points_of(cuts, whole=not train_heads)
+        if train_heads:
+            if outputs is not None:
+                raise HeadError("outputs: heads that are trained have one for each label; leave outputs out")
             of_cuts, count = heads_.trained(
                 model, points, images, len(names) if names else None, recipe,
                 seed=seed, few=few, forward=forward, checkpoint=None if checkpoint is None else Path(checkpoint),
@@ -91,15 +102,18 @@ def analyze(
             raise HeadError(f"heads: {heads!r} is none of 'train', 'own', or linear layers by the place of their cut")
         else:
             of_cuts = heads_.given(heads, model, cuts)
-            count = len(next(iter(of_cuts.values())).weight)
-        if names is not None and len(names) != count:
-            raise InputError(f"{len(names)} labels are named, the heads have {count}")
+            if outputs is not None:
+                there = len(next(iter(of_cuts.values())).weight)
+                of_cuts = heads_.chosen(of_cuts, outputs, names)
+                notes["outputs"] = f"{len(outputs)} of {there}"
+            count = heads_.outputs_of(of_cuts, None if names is None else len(names))
         if count < 2:
             raise InputError(f"there is {count} label; what filters recognise is told from at least one other")
         names = names or tuple(map(str, range(count)))
-        measured = _measured(model, points, of_cuts, names, images, tested, few, forward)
-        tested_on = "train" if test is None else "test"
-        notes = {"pixels": images.note, "tested": tested_on, "network": type(model).__name__}
+        try:
+            measured = _measured(model, points, of_cuts, names, images, tested, few, forward)
+        except _NoImage as error:
+            raise error if train_heads else HeadError(f"{error}; {heads_.WHICH_OUTPUTS}") from None
         return Result(tuple(cuts), of_cuts, measured, names, threshold, seed, notes, model)
 
 
@@ -124,7 +138,7 @@ def _measured(
         answers = _walk(train, sums, maps, names, "measuring")
         missing = (sums.images == 0).nonzero()[:, 0].tolist()
         if missing:
-            raise InputError(
+            raise _NoImage(
                 f"label {names[missing[0]]!r} (number {missing[0]}) has no image; labels count from 0 without gaps"
             )
         means = sums.class_means()

@@ -21,8 +21,10 @@ from singlefilter.studies.pruning import study
 from singlefilter.studies.recipes import figures as of_recipes
 from singlefilter.studies.recipes import tables as choice
 from singlefilter.studies.scoreboard import figures as of_all
+from singlefilter.studies.transformer import figures as of_transformer
+from singlefilter.studies.transformer import tables as transformer
 
-STUDIES = (of_layers, of_recipes, of_chance, of_controls, of_growth, of_pruning, of_all)
+STUDIES = (of_layers, of_recipes, of_chance, of_controls, of_growth, of_pruning, of_transformer, of_all)
 
 FIGURES: dict[str, Declaration] = {
     declared.name: declared
@@ -41,10 +43,11 @@ def figure(name: str) -> Declaration:
 
 def networks(run: stages.Run) -> list[stages.Run]:
     """Every network that the notebooks of a profile need: its own, its controls, the choice of
-    a recipe, and those of its series."""
+    a recipe, its transformer, and those of its series."""
     seeds = [controls.with_seed(run, seed) for seed in run.profile.controls.seeds]
     untrained = [chance.untrained(run)] if run.profile.controls.untrained else []
     items = series.by_labels(run) if run.profile.by_labels else []
     items += series.by_width(run) if run.profile.by_width else []
     pruned = study.seeded(run) if run.profile.afcc else []
-    return [run, *seeds, *untrained, *choice.networks(run), *pruned, *(item.run for item in items)]
+    beside = [*choice.networks(run), *transformer.networks(run)]
+    return [run, *seeds, *untrained, *beside, *pruned, *(item.run for item in items)]

@@ -81,12 +81,15 @@ def flat_size(cut: CutPoint) -> tuple[int, ...]:
     return tuple(min(side, POOL_LARGE_TO) for side in cut.size)
 
 
-def head_points(cuts: Sequence[CutPoint], config: profiles.Heads) -> tuple[HeadPoint, ...]:
-    """The heads of a profile: `flat` on the map as it is, `pooled` on the map at the size of the deepest one.
+def head_points(
+    cuts: Sequence[CutPoint], config: profiles.Heads, attention: Sequence[CutPoint] = ()
+) -> tuple[HeadPoint, ...]:
+    """The heads of a profile: `flat` on the map as it is, `pooled` on the map at the size of the deepest one,
+    `attention` on the attention heads inside the layer, whose cuts are `attention`.
 
     In ascending order of layers.  Raises `ValueError` when the profile names a layer that the network does not have.
     """
-    by_layer = {cut.layer: cut for cut in cuts}
+    by_layer, inside = ({cut.layer: cut for cut in of} for of in (cuts, attention))
     if unknown := set(config.cuts) - set(by_layer):
         raise ValueError(f"heads.cuts: the network has no layer {sorted(unknown)}; it has 1 to {max(by_layer)}")
     deepest = min((cut.size for cut in cuts), key=math.prod)
@@ -96,7 +99,11 @@ def head_points(cuts: Sequence[CutPoint], config: profiles.Heads) -> tuple[HeadP
         alike = len(cut.size) == len(deepest)
         smallest = tuple(map(min, cut.size, deepest)) if alike else (1,) * len(cut.size)
         sizes = {"flat": flat_size(cut), "pooled": smallest}
-        points += [HeadPoint(cut, kind, sizes[kind]) for kind in dict.fromkeys(config.kinds)]
+        for kind in dict.fromkeys(config.kinds):
+            if kind == profiles.ATTENTION:
+                points.append(HeadPoint(inside[layer], kind, flat_size(inside[layer])))
+            else:
+                points.append(HeadPoint(cut, kind, sizes[kind]))
     return tuple(points)
 
 

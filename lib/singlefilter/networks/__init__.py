@@ -1,6 +1,6 @@
 """Networks: built, trained, and cut.
 
-`vgg` and `efficientnet` are the architectures, `building` makes the network of a profile, `training` trains it in the
+`vgg`, `efficientnet` and `transformer` are the architectures, `building` makes the network of a profile, `training` trains it in the
 `epochs` that heads are trained in too.
 Of any `nn.Module`: `places` says how a place in it is written and what a cut point is, `layouts` which axis of a map
 are its filters, `capture` reads maps while it runs, `calling` calls it, `cuts` finds cut points, `folding` makes a
@@ -12,9 +12,11 @@ from singlefilter.networks.capture import capture
 from singlefilter.networks.cuts import cut_points, cut_points_at
 from singlefilter.networks.folding import folded
 from singlefilter.networks.places import CutPoint
+from singlefilter.networks.transformer import CCT
 from singlefilter.networks.vgg import VGG
 
 __all__ = [
+    "CCT",
     "VGG",
     "CutPoint",
     "Resized",

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from singlefilter import profiles
 from singlefilter.networks.efficientnet import efficientnet_b0
+from singlefilter.networks.transformer import CCT
 from singlefilter.networks.vgg import VGG
 
 
@@ -19,6 +20,9 @@ def build(config: profiles.Network, labels: int, image_size: int, seed: int) -> 
         torch.manual_seed(seed)
         if config.name == "vgg":
             model = VGG(config.depth, config.width, labels, config.hidden, config.input_size or image_size)
+        elif config.name == "cct":
+            size = config.input_size or image_size
+            model = CCT(config.depth, config.width, config.attention_heads, labels, size, config.halvings)
         else:
             model = efficientnet_b0(labels, config.weights)
     return Resized(model, config.input_size) if config.input_size else model

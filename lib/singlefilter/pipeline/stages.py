@@ -116,7 +116,9 @@ def points(run: Run) -> tuple[heads_.HeadPoint, ...]:
     # On a real device: torch's meta device would load its compiler, which takes longer than one small image.
     trunk = dataclasses.replace(_without_weights(profile), hidden=())
     model = networks.build(trunk, 2, profile.data.image_size, profile.seed)
-    return heads_.head_points(networks.cut_points(model, profile.data.image_size), profile.heads)
+    size = profile.data.image_size
+    inside = networks.cut_points(model, size, attention=True) if profiles.ATTENTION in profile.heads.kinds else ()
+    return heads_.head_points(networks.cut_points(model, size), profile.heads, inside)
 
 
 def flat_points(run: Run) -> list[heads_.HeadPoint]:

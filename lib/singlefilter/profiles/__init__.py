@@ -8,12 +8,13 @@ in them.  The profiles that come with the library lie here too.
 from singlefilter.profiles.bounds import FEWEST_LABELS
 from singlefilter.profiles.images import SPLITS, Data, Part
 from singlefilter.profiles.loading import available, from_mapping, group, load
-from singlefilter.profiles.recipes import HEAD_KINDS, OWN, Choice, Heads, Recipe
-from singlefilter.profiles.settings import Network, Profile
+from singlefilter.profiles.recipes import ATTENTION, HEAD_KINDS, OWN, Choice, Heads, Recipe
+from singlefilter.profiles.settings import Network, Profile, Transformer
 from singlefilter.profiles.studies import FILTER_SCORES, Afcc, Analysis, ByLabels, ByWidth, Controls
 from singlefilter.profiles.wording import ProfileError
 
 __all__ = [
+    "ATTENTION",
     "FEWEST_LABELS",
     "FILTER_SCORES",
     "HEAD_KINDS",
@@ -32,6 +33,7 @@ __all__ = [
     "Profile",
     "ProfileError",
     "Recipe",
+    "Transformer",
     "available",
     "from_mapping",
     "group",

@@ -33,7 +33,7 @@ def available() -> tuple[str, ...]:
 
 
 def group(profile: Profile, name: str) -> typing.Any:
-    """A group that not every profile has: `by_labels`, `by_width`, `afcc`, `choice`.
+    """A group that not every profile has: `by_labels`, `by_width`, `afcc`, `choice`, `transformer`.
 
     Raises `ProfileError` when this profile has none; the message names those to copy it from.
     """

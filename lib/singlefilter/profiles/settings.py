@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from singlefilter import store
 from singlefilter.profiles.bounds import (
     CONFIG,
     Float,
@@ -23,16 +24,19 @@ from singlefilter.profiles.bounds import (
     listed,
 )
 from singlefilter.profiles.images import Data, Part
-from singlefilter.profiles.recipes import Choice, Heads, Recipe
+from singlefilter.profiles.recipes import ATTENTION, HEAD_KINDS, Choice, Heads, Recipe
 from singlefilter.profiles.studies import VGG_DEPTHS, Afcc, Analysis, ByLabels, ByWidth, Controls
 
-NETWORKS = ("vgg", "efficientnet_b0")
+NETWORKS = ("vgg", "efficientnet_b0", "cct")
+MOST_BLOCKS = 100  # of a transformer
 Hidden = Annotated[tuple[Annotated[Int, Field(ge=1, le=65_536)], ...], Field(max_length=10)]
 
 
 @dataclass(config=CONFIG, frozen=True)
 class Network(Group):
-    """Which network.  VGG: `depth` 8, 11, 13, 16, 19, `width` d, `hidden` fully connected layers (section 1)."""
+    """Which network.  VGG: `depth` 8, 11, 13, 16, 19, `width` d, `hidden` fully connected layers (section 1).  cct, a
+    compact convolutional transformer: `depth` blocks of `width` nodes and `attention_heads`, on the tokens that
+    convolutions make of an image, whose side they halve `halvings` times (section 10)."""
 
     name: Annotated[Text, among(NETWORKS)] = "vgg"
     depth: Annotated[Int, Field(ge=1, le=1000)] = 16
@@ -40,16 +44,48 @@ class Network(Group):
     hidden: Hidden = ()
     input_size: Pixels | None = None
     weights: Text | None = None
+    attention_heads: Annotated[Int, Field(ge=1, le=1024)] = field(default=4, metadata=store.LEFT_OUT)
+    halvings: Annotated[Int, Field(ge=1, le=10)] = field(default=2, metadata=store.LEFT_OUT)
 
     def problems(self) -> Iterator[str]:
         if self.name == "vgg" and self.depth not in VGG_DEPTHS:
             yield f"depth: {self.depth} given, VGG comes in {listed(VGG_DEPTHS)}"
+        if self.name == "cct" and self.depth > MOST_BLOCKS:
+            yield f"depth: {self.depth} given, a transformer has 1 to {MOST_BLOCKS} blocks"
+        if self.name == "cct" and self.width % self.attention_heads:
+            yield f"attention_heads: {self.attention_heads} given, they have to divide the width, {self.width} nodes"
+        for key in ("attention_heads", "halvings"):
+            if self.name != "cct" and getattr(self, key) != getattr(Network, key):
+                yield f"{key}: {getattr(self, key)} given, it is a key of the network cct alone"
+        if self.name == "cct" and self.hidden:
+            yield f"hidden: {listed(self.hidden)} given, a transformer ends in one linear layer"
         if self.weights is not None and (self.name, self.weights) != ("efficientnet_b0", "imagenet"):
             yield f"weights: only efficientnet_b0 has ready weights, named imagenet; {self.weights[:60]!r} given"
 
     @property
     def title(self) -> str:
+        """What it is called in figures."""
+        if self.name == "cct":
+            return f"CCT, {self.depth} block{'s' * (self.depth > 1)}, d = {self.width}"
         return f"VGG-{self.depth}, d = {self.width}" if self.name == "vgg" else "EfficientNet-B0"
+
+
+@dataclass(config=CONFIG, frozen=True)
+class Transformer(Group):
+    """A transformer on the profile's images, whose nodes and attention heads are held beside the filters of the
+    profile's own network; it may be that network itself."""
+
+    network: Network = field(default_factory=lambda: Network(name="cct", depth=4, width=32))
+    training: Recipe = field(default_factory=Recipe)
+    heads: Heads = field(default_factory=lambda: Heads(kinds=("flat", ATTENTION)))
+
+    def problems(self) -> Iterator[str]:
+        if self.network.name != "cct":
+            yield f"network.name: {self.network.name} given, the transformer here is cct"
+        if self.training.epochs == 0:
+            yield "training.epochs has to be above 0"
+        if ATTENTION not in self.heads.kinds:
+            yield f"heads.kinds: {listed(self.heads.kinds)} given, {ATTENTION} has to be among them"
 
 
 @dataclass(config=CONFIG, frozen=True)
@@ -71,6 +107,7 @@ class Profile(Group):
     by_labels: ByLabels | None = None
     by_width: ByWidth | None = None
     afcc: Afcc | None = None
+    transformer: Transformer | None = None
 
     def problems(self) -> Iterator[str]:
         yield from inside("data", self.data)
@@ -83,6 +120,14 @@ class Profile(Group):
                     f"{key}.precision: bfloat16 given, in which depthwise convolutions are slower on a CPU; "
                     f"{self.network.title} trains in float32"
                 )
+        of_networks = {"heads": (self.network.name, self.heads)}
+        for key, group in (("by_labels", self.by_labels), ("by_width", self.by_width)):
+            of_networks |= {f"{key}.heads": ("vgg", group.heads)} if group is not None else {}
+        for key, (network, heads) in of_networks.items():
+            if ATTENTION in heads.kinds and network != "cct":
+                yield f"{key}.kinds: {ATTENTION} given, but {network} has no attention; it has {listed(HEAD_KINDS)}"
+        if self.afcc is not None and self.network.name == "cct":
+            yield "afcc: what is pruned are convolutions in a chain and their heads, of which cct has none"
         there = self.part.train_per_label or self.data.train_per_label
         yield from _left("part.held_out", self.part.held_out, there)
         if self.choice is not None:

@@ -61,6 +61,7 @@ def accuracy_by_layer(table: pd.DataFrame) -> Figure:
     heads = {
         "flat": ("flat head: every position of the map", look.BLUE, "o", "-", -0.06),
         "pooled": ("pooled head: map averaged to the size of the deepest", look.ORANGE, "s", "--", 0.06),
+        "attention": ("flat head on the attention heads of a block", look.GREEN, "D", ":", 0),
     }
     for head, (label, colour, marker, line, aside) in heads.items():
         rows = table[table["head"] == head].sort_values("layer")

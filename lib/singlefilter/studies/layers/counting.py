@@ -12,11 +12,11 @@ from singlefilter.pipeline import stages
 
 
 @functools.lru_cache(maxsize=4)
-def counts(run: stages.Run, split: str = "train") -> dict[int, pd.DataFrame]:
-    """Clusters and noise of every filter (`statistics.count_filters`), by layer, from the flat heads."""
+def counts(run: stages.Run, split: str = "train", kind: str = "flat") -> dict[int, pd.DataFrame]:
+    """Clusters and noise of every filter (`statistics.count_filters`), by layer, from the heads of a kind."""
     measured, weights = stages.measurement(run, split), stages.heads(run)[0]
     by_layer = {}
-    for point in stages.flat_points(run):
+    for point in (point for point in stages.points(run) if point.kind == kind):
         parts = []
         for _, matrices in fields.chunks(measured.class_means[point.name], weights[point.name]):
             clipped = clusters.clip(matrices, run.profile.analysis.threshold)
