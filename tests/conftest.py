@@ -50,6 +50,10 @@ afcc:
   groups: [2]
   hubs: 2
   rounds: 1
+transformer:
+  network: {name: cct, depth: 3, width: 8, attention_heads: 2, halvings: 3}
+  training: *short
+  heads: {epochs: 1, batch: 10, flip: false, kinds: [flat, attention]}
 """
 
 

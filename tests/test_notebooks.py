@@ -28,7 +28,7 @@ def source(cell: dict) -> str:
 
 
 def test_the_notebooks_are_there():
-    assert [path.name[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05", "06", "07", "08", "10"]
+    assert [path.name[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05", "06", "07", "08", "09", "10"]
 
 
 @EACH
@@ -60,7 +60,7 @@ def test_code_is_short_and_plain(path):
 @EACH
 def test_a_notebook_about_a_group_of_the_profile_names_it(path):
     named = json.loads(path.read_text(encoding="utf-8"))["metadata"].get("singlefilter", {}).get("group")
-    assert named == {"06": "by_labels", "07": "by_width", "08": "afcc"}.get(path.name[:2])
+    assert named == {"06": "by_labels", "07": "by_width", "08": "afcc", "09": "transformer"}.get(path.name[:2])
 
 
 @EACH

@@ -234,6 +234,7 @@ def test_figures_of_a_folder_without_tables(home, tiny_home, command):
 def test_every_shipped_profile_fits_its_network():
     for name in profiles.available():
         run = stages.of(name)
-        cuts = {"vgg": 13, "efficientnet_b0": 9}[run.profile.network.name]
+        network = run.profile.network
+        cuts = {"vgg": 13, "efficientnet_b0": 9, "cct": network.depth}[network.name]
         assert len(stages.points(run)) == cuts * len(run.profile.heads.kinds)
     assert set(registry.FIGURES) >= {"accuracy_by_layer", "statistics_by_layer", "claims"}

@@ -21,7 +21,9 @@ def wide() -> nn.Sequential:
     return model.eval()
 
 
-@pytest.mark.parametrize("outputs", [OUTPUTS, dict(zip(NAMES[::-1], OUTPUTS[::-1], strict=True)), torch.tensor(OUTPUTS)])
+@pytest.mark.parametrize(
+    "outputs", [OUTPUTS, dict(zip(NAMES[::-1], OUTPUTS[::-1], strict=True)), torch.tensor(OUTPUTS)]
+)
 def test_fields_are_those_of_the_chosen_outputs(outputs):
     """Image by image, filter by filter, output by output; the bias is in answers alone."""
     model, (x, y) = wide(), images()
@@ -52,9 +54,7 @@ def test_as_many_outputs_as_labels_in_another_order():
     order = [2, 0, 3, 1]
     plain = run(model, (x, y), at=["5:input"], heads="own")
     moved = run(model, (x, torch.tensor(np.argsort(order))[y]), at=["5:input"], heads="own", outputs=order)
-    np.testing.assert_allclose(
-        moved["5:input"].matrices, plain["5:input"].matrices[:, order][:, :, order], atol=1e-6
-    )
+    np.testing.assert_allclose(moved["5:input"].matrices, plain["5:input"].matrices[:, order][:, :, order], atol=1e-6)
     assert moved.layers["accuracy"].tolist() == plain.layers["accuracy"].tolist()
 
 

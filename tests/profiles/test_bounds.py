@@ -21,6 +21,10 @@ PROFILE = {
     "by_labels": {"data": {"name": "cifar10"}, "counts": [3]},
     "by_width": {"data": {"name": "cifar10"}, "widths": [2]},
     "afcc": {},
+    "transformer": {
+        "network": {"name": "cct", "depth": 2, "width": 8},
+        "heads": {"kinds": ["flat", "attention"]},
+    },
 }
 
 
@@ -127,6 +131,7 @@ KEYS = {
     "laptop-d32": "d0cbe2bacccd",
     "laptop-d64": "8f59d344e26d",
     "laptop-efficientnet": "60d2a1ab1d3b",
+    "laptop-transformer": "5313b8edc704",
     "paper": "a3b7d1387221",
     "paper-efficientnet": "3498ee7def9a",
     "paper-imagenet": "b3d2fdc57b0c",

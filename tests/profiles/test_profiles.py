@@ -20,7 +20,7 @@ def load(tmp_path, text: str) -> profiles.Profile:
 
 def test_the_shipped_profiles():
     of_papers = ("paper", "paper-efficientnet", "paper-imagenet")
-    of_laptops = ("laptop", "laptop-d32", "laptop-d64", "laptop-efficientnet")
+    of_laptops = ("laptop", "laptop-d32", "laptop-d64", "laptop-efficientnet", "laptop-transformer")
     assert profiles.available() == ("glyphs-1000", *of_laptops, *of_papers, "quick")
     for name in profiles.available():
         profile = profiles.load(name)
@@ -95,6 +95,20 @@ MISTAKES = [
     ("network: {depth: 17}", "network.depth: 17 given, VGG comes in 8, 11, 13, 16, 19"),
     ("network: {name: vgg16}", r"network.name: 'vgg16' is none of .* did you mean vgg\?"),
     ("network: {weights: imagenet}", "network.weights: only efficientnet_b0"),
+    ("network: {name: cct, width: 10}", "network.attention_heads: 4 given, they have to divide the width, 10 nodes"),
+    ("network: {name: cct, depth: 101}", "network.depth: 101 given, a transformer has 1 to 100 blocks"),
+    ("network: {name: cct, hidden: [8]}", "network.hidden: 8 given, a transformer ends in one linear layer"),
+    ("network: {attention_heads: 2}", "network.attention_heads: 2 given, it is a key of the network cct alone"),
+    ("network: {name: efficientnet_b0, halvings: 3}", "network.halvings: 3 given, it is a key of the network cct"),
+    ("network: {name: cct, depth: 2}\nafcc: {}", "afcc: what is pruned are convolutions"),
+    ("heads: {kinds: [flat, attention]}", "heads.kinds: attention given, but vgg has no attention"),
+    (
+        "by_width: {widths: [2], heads: {kinds: [flat, attention]}}",
+        "by_width.heads.kinds: attention given, but vgg has no attention",
+    ),
+    ("transformer: {network: {depth: 11}}", "transformer.network.name: vgg given, the transformer here is cct"),
+    ("transformer: {training: {epochs: 0}}", "transformer.training.epochs has to be above 0"),
+    ("transformer: {heads: {kinds: [flat]}}", "transformer.heads.kinds: flat given, attention has to be among them"),
     ("heads: {views: -1}", "heads.views: -1 given, it cannot be negative"),
     ("heads: {views_gib: 0}", "heads.views_gib: 0.0 given, it has to be above 0"),
     ("heads: {kinds: [pooled]}", "heads.kinds: the flat head"),

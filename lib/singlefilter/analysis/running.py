@@ -88,7 +88,11 @@ def analyze(
         how = Reading(on, batch or _batch(cuts, few), preprocess, image_size, whole_batches=forward is not None)
         images, tested = source(train, how), None if test is None else source(test, how)
         names = _names(labels, images, tested)
-        notes = {"pixels": images.note, "tested": "train" if test is None else "test", "network": type(model).__name__}
+        notes = {
+            "pixels": images.note,
+            "tested": "train" if test is None else "test",
+            "network": type(model).__name__,
+        }
         train_heads = isinstance(heads, str) and heads == "train"
         points = heads_.points_of(cuts, whole=not train_heads)
         if train_heads:

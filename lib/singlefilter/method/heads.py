@@ -92,6 +92,8 @@ def head_points(
     by_layer, inside = ({cut.layer: cut for cut in of} for of in (cuts, attention))
     if unknown := set(config.cuts) - set(by_layer):
         raise ValueError(f"heads.cuts: the network has no layer {sorted(unknown)}; it has 1 to {max(by_layer)}")
+    if profiles.ATTENTION in config.kinds and set(by_layer) != set(inside):
+        raise ValueError("heads.kinds: attention given, but the layers of the network have no attention heads")
     deepest = min((cut.size for cut in cuts), key=math.prod)
     points = []
     for layer in sorted(set(config.cuts) or by_layer):

@@ -42,7 +42,7 @@ class CCT(nn.Module):
         self.place = nn.Parameter(torch.empty(1, side**2, width).normal_(std=0.02))
         self.blocks = nn.Sequential(*(_block(width, attention_heads) for _ in range(depth)))
         self.norm = nn.LayerNorm(width)
-        self.share = nn.Linear(width, 1)
+        self.share = nn.Linear(width, 1, bias=False)  # one would change no softmax
         self.classifier = nn.Linear(width, labels)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
