@@ -101,10 +101,10 @@ MISTAKES = [
     ("network: {attention_heads: 2}", "network.attention_heads: 2 given, it is a key of the network cct alone"),
     ("network: {name: efficientnet_b0, halvings: 3}", "network.halvings: 3 given, it is a key of the network cct"),
     ("network: {name: cct, depth: 2}\nafcc: {}", "afcc: what is pruned are convolutions"),
-    ("heads: {kinds: [flat, attention]}", "heads.kinds: attention given, but vgg has no attention"),
+    ("heads: {kinds: [flat, attention]}", "mine.yaml: heads.kinds: attention given, but vgg has none; it has"),
     (
-        "by_width: {widths: [2], heads: {kinds: [flat, attention]}}",
-        "by_width.heads.kinds: attention given, but vgg has no attention",
+        "by_width: {widths: [2], data: {name: cifar10}, heads: {kinds: [flat, attention]}}",
+        "by_width.heads.kinds: attention given, but vgg has none; it has",
     ),
     ("transformer: {network: {depth: 11}}", "transformer.network.name: vgg given, the transformer here is cct"),
     ("transformer: {training: {epochs: 0}}", "transformer.training.epochs has to be above 0"),

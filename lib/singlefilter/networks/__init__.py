@@ -1,7 +1,7 @@
 """Networks: built, trained, and cut.
 
-`vgg`, `efficientnet` and `transformer` are the architectures, `building` makes the network of a profile, `training` trains it in the
-`epochs` that heads are trained in too.
+`vgg`, `efficientnet` and `transformer` are the architectures, `building` makes the network of a profile, `training`
+trains it in the `epochs` that heads are trained in too.
 Of any `nn.Module`: `places` says how a place in it is written and what a cut point is, `layouts` which axis of a map
 are its filters, `capture` reads maps while it runs, `calling` calls it, `cuts` finds cut points, `folding` makes a
 pass faster.

@@ -24,7 +24,8 @@ def cut_points(model: nn.Module, image_size: int, attention: bool = False) -> tu
     """Every place where the network of a profile may be cut, from input to output.
 
     VGG: after each convolution layer, its batch norm, ReLU and max-pool included.  EfficientNet-B0: after each of its
-    nine stages.  CCT: after each of its blocks, or, with `attention`, at the attention heads inside it.  For another network name the places: `cut_points_at`.
+    nine stages.  CCT: after each of its blocks, or, with `attention`, at the attention heads inside it.  For another
+    network name the places: `cut_points_at`.
     """
     inner, prefix = (model.model, "model.") if isinstance(model, Resized) else (model, "")
     if isinstance(inner, CCT):

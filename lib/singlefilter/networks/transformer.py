@@ -1,7 +1,8 @@
 """A compact convolutional transformer (CCT), of torch's own encoder layers.
 
-Hassani et al., "Escaping the Big Data Paradigm with Compact Transformers", arXiv 2104.05704: convolutions cut an image
-into tokens, and what all tokens say is pooled by weights that are learnt, so that small images and few of them do.
+Hassani et al., "Escaping the Big Data Paradigm with Compact Transformers", arXiv 2104.05704: convolutions cut an
+image into tokens, and what all tokens say is pooled by weights that are learnt, so that small images and few of them
+do.
 """
 
 from __future__ import annotations

@@ -72,8 +72,9 @@ class Heads(Recipe):
     """Heads on the frozen trunk (section 2).  `cuts`: layer numbers (empty: all of them).
 
     `kinds`: `flat` sees a layer's map as it is, `pooled` sees it at the size of the deepest one, `attention` the
-    attention heads inside a transformer's block (section 10).  `views`: how many augmented passes over the images are computed and kept, to be drawn from again in every epoch,
-    as long as they take no more than `views_gib`; 0 computes a new one in every epoch, as the paper does.
+    attention heads inside a transformer's block (section 10).  `views`: how many augmented passes over the images are
+    computed and kept, to be drawn from again in every epoch, as long as they take no more than `views_gib`; 0
+    computes a new one in every epoch, as the paper does.
     """
 
     epochs: Epochs = 200

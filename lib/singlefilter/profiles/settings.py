@@ -120,12 +120,8 @@ class Profile(Group):
                     f"{key}.precision: bfloat16 given, in which depthwise convolutions are slower on a CPU; "
                     f"{self.network.title} trains in float32"
                 )
-        of_networks = {"heads": (self.network.name, self.heads)}
-        for key, group in (("by_labels", self.by_labels), ("by_width", self.by_width)):
-            of_networks |= {f"{key}.heads": ("vgg", group.heads)} if group is not None else {}
-        for key, (network, heads) in of_networks.items():
-            if ATTENTION in heads.kinds and network != "cct":
-                yield f"{key}.kinds: {ATTENTION} given, but {network} has no attention; it has {listed(HEAD_KINDS)}"
+        if ATTENTION in self.heads.kinds and self.network.name != "cct":
+            yield f"heads.kinds: {ATTENTION} given, but {self.network.name} has none; it has {listed(HEAD_KINDS)}"
         if self.afcc is not None and self.network.name == "cct":
             yield "afcc: what is pruned are convolutions in a chain and their heads, of which cct has none"
         there = self.part.train_per_label or self.data.train_per_label

@@ -34,7 +34,7 @@ from singlefilter.profiles.bounds import (
     listed,
 )
 from singlefilter.profiles.images import SPLITS, Data
-from singlefilter.profiles.recipes import Heads, Recipe
+from singlefilter.profiles.recipes import ATTENTION, HEAD_KINDS, Heads, Recipe
 
 VGG_DEPTHS = (8, 11, 13, 16, 19)
 FILTER_SCORES = ("covered", "margin")
@@ -93,6 +93,8 @@ class Sweep(Group):
         yield from inside("data", self.data)
         if self.training.epochs == 0:
             yield "training.epochs has to be above 0"
+        if ATTENTION in self.heads.kinds:
+            yield f"heads.kinds: {ATTENTION} given, but vgg has none; it has {listed(HEAD_KINDS)}"
 
 
 @dataclass(config=CONFIG, frozen=True)

@@ -1,1 +1,1 @@
-"""Do other units than filters do the same: nodes and attention heads of a transformer, block by block (notebook 09)."""
+"""Do other units than filters do the same: nodes and attention heads of a transformer, by block (notebook 09)."""

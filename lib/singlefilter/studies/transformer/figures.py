@@ -9,8 +9,8 @@ from singlefilter.studies.transformer import charts, tables
 def _note(table: pd.DataFrame) -> str:
     units = "; ".join(f"{span(rows['filters'])} {unit}" for unit, rows in table.groupby("unit", sort=False))
     return (
-        f"n = {span(table['images'])} test images a point, and in a layer or block {units}. Bars: 95\u00a0% intervals, "
-        "over images (accuracy, d\u2032) or units (SNR, noise). Dotted: chance."
+        f"n = {span(table['images'])} test images a point, and in a layer or block {units}. Bars: 95\u00a0% "
+        "intervals, over images (accuracy, d\u2032) or units (SNR, noise). Dotted: chance."
     )
 
 
