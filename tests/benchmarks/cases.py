@@ -54,8 +54,9 @@ FULL = Sizes()
 SMALL = Sizes(
     width=2, labels=5, images=40, images_of_naive=20, analyzed_images=20, batch=10, rounds=1, rounds_of_naive=1,
     filters=8, sampled_filters=2, many_filters=6, many_labels=12, resamples=20, scaling_images=(20, 40),
-    scaling_widths=(2, 4), scaling_labels=(5, 10), scaling_filters=(4, 8), scaling_rounds=1, step=20, sweep_items=2, sweep_width=2,
-    sweep_images=20, sweep_epochs=1, ceiling=64, gpu_images=20, gpu_test_images=10, gpu_batches=(10,),
+    scaling_widths=(2, 4), scaling_labels=(5, 10), scaling_filters=(4, 8), scaling_rounds=1, step=20,
+    sweep_items=2, sweep_width=2, sweep_images=20, sweep_epochs=1, ceiling=64, gpu_images=20, gpu_test_images=10,
+    gpu_batches=(10,),
     jpegs=2, jpeg_bytes=40_000, jpeg_rounds=1, jpeg_side=64,
 )  # fmt: skip
 
