@@ -11,7 +11,9 @@ from singlefilter import profiles, store
 from singlefilter.figures import registry
 from singlefilter.method import clusters, fields, statistics
 from singlefilter.pipeline import stages
+from singlefilter.studies.layers import charts
 from singlefilter.studies.layers import tables as layers
+from singlefilter.studies.marking import marked
 from singlefilter.studies.transformer import tables
 
 
@@ -85,6 +87,17 @@ def test_a_profile_whose_own_network_it_is_trains_it_once(tiny):
     run = dataclasses.replace(tiny, profile=dataclasses.replace(tiny.profile, **own))
     assert stages.folders(run) == stages.folders(tables.transformer(run))
     assert list(tables.units(run)) == ["nodes", "attention heads"]
+
+
+def test_it_goes_through_the_tables_of_layers(tiny):
+    run = tables.transformer(tiny)
+    accuracy = layers.accuracy_by_layer(run)
+    assert accuracy.groupby("head").size().to_dict() == {"attention": 3, "flat": 3}
+    drawn = charts.accuracy_by_layer(marked(run, accuracy)).axes[0].get_legend().get_texts()
+    assert len(drawn) == 3  # two kinds of heads, and chance
+    assert layers.statistics_by_layer(run)["filters"].unique().tolist() == [8]
+    assert layers.one_filter(run)["layer"].unique().tolist() == [1, 2, 3]
+    assert layers.layer_claims(run)["claim"].tolist() == ["C1", "C2", "C3"]
 
 
 def test_the_group_changes_no_key_of_the_profile(tiny):
