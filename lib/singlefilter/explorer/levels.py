@@ -7,6 +7,7 @@ To which of two neighbours an element on a border belongs depends on how a thres
 
 from __future__ import annotations
 
+import bisect
 import zlib
 from collections.abc import Sequence
 
@@ -33,26 +34,28 @@ def levels(matrices: np.ndarray | torch.Tensor) -> np.ndarray:
     """
     matrices = torch.as_tensor(matrices).detach().cpu()
     clusters.clip(matrices[:1])  # raises where these are no matrices
+    found = np.empty(matrices.shape, np.uint8)
     part = max(1, PART // matrices[0].numel()) if len(matrices) else 1
-    parts = [_levels(matrices[start : start + part]) for start in range(0, len(matrices), part)]
-    return torch.cat(parts).numpy() if parts else np.zeros(matrices.shape, np.uint8)
+    for start in range(0, len(matrices), part):
+        found[start : start + part] = _levels(matrices[start : start + part])
+    return found
 
 
-def _levels(matrices: torch.Tensor) -> torch.Tensor:
-    values = matrices.double()
-    largest = values.amax((1, 2), keepdim=True)  # NaN wherever the filter holds one
-    live = (largest > 0) & largest.isfinite()
-    hundredths = torch.where(live, 100 * values / largest, 0)
-    q = (hundredths.ceil() - 1).clamp(0, THRESHOLDS)
-    nearest = hundredths.round()
-    border = live & ((hundredths - nearest).abs() < BORDER) & (nearest >= 1) & (nearest <= THRESHOLDS)
-    for k in nearest[border].unique().tolist():
-        here = border & (nearest == k)
-        most = matrices.amax((1, 2), keepdim=True).expand_as(matrices)[here]
-        alone = torch.stack([most, matrices[here]] * 2, 1).view(-1, 2, 2)  # the element beside its filter's largest
-        q[here] = k - 1 + clusters.clip(alone, k / 100)[:, 0, 1].double()
-    tenths = (-hundredths / 10).clamp(0, BELOW - 1).floor()  # -inf is the lowest there is
-    return torch.where(live & (values < 0), THRESHOLDS + 1 + tenths, q).to(torch.uint8)
+def _levels(matrices: torch.Tensor) -> np.ndarray:
+    values = matrices.double().numpy()
+    largest = values.max((1, 2), keepdims=True)  # NaN wherever the filter holds one
+    live = (largest > 0) & np.isfinite(largest)
+    hundredths = np.divide(100 * values, largest, out=np.zeros_like(values), where=live)
+    q = (np.ceil(hundredths) - 1).clip(0, THRESHOLDS)
+    nearest = np.rint(hundredths).clip(0, THRESHOLDS + 1)
+    border = np.flatnonzero((np.abs(hundredths - nearest) < BORDER) & (nearest >= 1) & (nearest <= THRESHOLDS))
+    most = matrices.amax((1, 2))[border // matrices[0].numel()]
+    alone = torch.stack([most, matrices.flatten()[border]] * 2, 1).view(-1, 2, 2)  # beside the filter's largest
+    of = nearest.flat[border]
+    for k in np.unique(of):
+        q.flat[border[of == k]] = k - 1 + clusters.clip(alone[of == k], k / 100)[:, 0, 1].numpy()
+    tenths = np.floor((-hundredths / 10).clip(0, BELOW - 1))  # -inf is the lowest there is
+    return np.where(live & (values < 0), THRESHOLDS + 1 + tenths, q).astype(np.uint8)
 
 
 def packed(of_filters: np.ndarray) -> bytes:
@@ -76,9 +79,8 @@ def fair_share(filters: Sequence[int], elements: int, most: float) -> int:
 
     filters: of each layer; elements: of a matrix.
     """
-    allowed, share = most / elements, max(filters)
-    while share > 1 and sum(min(share, of_layer) for of_layer in filters) > allowed:
-        over = sum(min(share, of_layer) for of_layer in filters) - allowed
-        capped = sum(of_layer >= share for of_layer in filters)
-        share -= max(1, int(over / capped))
-    return max(1, share)
+    shares = range(1, max(filters) + 1)
+    fitting = bisect.bisect_right(
+        shares, most, key=lambda share: elements * sum(min(share, of_layer) for of_layer in filters)
+    )
+    return max(1, fitting)

@@ -29,7 +29,7 @@ EMBEDDED = 2_000_000  # of one inside a notebook
 ELEMENTS = 60_000_000  # of matrices in a page: a byte each in a reader's browser
 FEW = 3  # filters of a layer that are packed to estimate what all of them take
 THUMBNAIL = 32  # pixels
-SCRIPTS = ("method", "data", "state", "matrix", "charts", "lists", "views", "app")  # of one module, in this order
+SCRIPTS = ("method", "data", "state", "matrix", "charts", "lists", "views", "app", "choices", "leaving")  # of one module, in this order
 Source = stages.Run | analysis.Result | Content
 
 

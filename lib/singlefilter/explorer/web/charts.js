@@ -38,7 +38,10 @@ function drawStrip(host, snrs, onChoose) {
     );
   });
   host.replaceChildren(...buttons);
-  if (had) buttons[state.layer].focus();
+  if (had) buttons[state.layer].focus({ preventScroll: true });
+  const [button, room] = [buttons[state.layer], host.clientWidth];
+  const left = button.offsetLeft - host.offsetLeft;
+  if (left < host.scrollLeft || left + button.offsetWidth > host.scrollLeft + room) host.scrollLeft = left - room / 2;
 }
 
 // Where a filter stands among those of its layer, one histogram for each of three counts.
