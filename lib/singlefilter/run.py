@@ -133,7 +133,9 @@ def _parser() -> argparse.ArgumentParser:
     publish.add_argument("--figure", nargs="+", choices=registry.FIGURES, metavar="NAME", help="only these")
     explore.add_argument("--to", type=Path, metavar="FILE", help="default: build/<profile>/explorer.html")
     explore.add_argument("--no-open", dest="open", action="store_false", help="write it only")
-    explore.add_argument("--no-pictures", dest="pictures", action="store_false", help="without an image of each label")
+    explore.add_argument(
+        "--no-pictures", dest="pictures", action="store_false", help="without an image of each label"
+    )
     pack.add_argument("--to", required=True, type=Path, metavar="FOLDER", help="where its files are written")
     pack.add_argument("--cuts", type=_cuts, default=(), metavar="A,B", help="heads at these cuts only (default: all)")
     unpack.add_argument("files", nargs="+", type=Path, metavar="FILE", help="all files of a pack, or of several")

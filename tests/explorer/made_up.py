@@ -9,7 +9,7 @@ from singlefilter.method import clusters, fields, statistics
 NASTY = (
     '<script>document.title = "taken over"</script>',
     "</script><b>bold</b>",
-    'say "yes" & \'no\'',
+    "say \"yes\" & 'no'",
     "two\nlines",
     "苹果",
     "🍎 emoji",

@@ -54,7 +54,7 @@ def analysed() -> singlefilter.analysis.Result:
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Conv2d(3, 6, 3), torch.nn.ReLU(), torch.nn.Conv2d(6, 4, 3))
     images, labels = torch.rand(60, 3, 8, 8), torch.arange(60) % 5
-    return singlefilter.analyze(model, (images, labels), at=["1", "2"], head=profiles.Heads(epochs=1, flip=False))
+    return singlefilter.analyze(model, (images, labels), at=["1", "2"], recipe=profiles.Heads(epochs=1, flip=False))
 
 
 def test_what_it_holds_of_an_analysis(analysed, tmp_path):

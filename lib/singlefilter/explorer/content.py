@@ -32,7 +32,7 @@ class Cut:
 
     accuracy and each of the statistics (at the content's threshold): value, low and high end of the interval; images:
     how many the accuracy is of; means, float32 `[true_label, filters, positions]`; weights, float32 `[out_label,
-    filters, positions]`; first: the filter worth seeing first; masked: rows of the table `masked_heads` of this layer.
+    filters, positions]`; first: the filter worth seeing first; masked: rows of `masked_heads` of this layer.
     """
 
     key: str
@@ -100,7 +100,9 @@ def require_run(run: stages.Run) -> None:
         if (folder / store.MANIFEST).exists()
     ]
     if not any(all(config.get(key) == value for key, value in wanted.items()) for config in trained):
-        raise NotRun(f"profile {profile.name} has not run, there is no network of it in {store.runs_folder()}; {remedy}")
+        raise NotRun(
+            f"profile {profile.name} has not run, there is no network of it in {store.runs_folder()}; {remedy}"
+        )
     if missing := [name for name, folder in stages.folders(run).items() if not store.is_complete(folder)]:
         raise NotRun(f"profile {profile.name} has not run to its end, it lacks {', '.join(missing)}; {remedy}")
 
@@ -176,7 +178,7 @@ def _with_ends(row: dict | pd.Series) -> dict[str, tuple[float, float, float]]:
 
 
 def _masked_heads(run: stages.Run) -> dict[int, tuple[dict, ...]]:
-    """What was observed of AFCC heads, by layer, from the figure's table where the profile has it; nothing is made."""
+    """What was observed of AFCC heads, by layer, from the table of the figure where it is there; nothing is made."""
     path = figures.folder(run) / "masked_heads.csv"
     if not path.exists():
         return {}

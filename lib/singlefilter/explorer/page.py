@@ -29,7 +29,18 @@ EMBEDDED = 2_000_000  # of one inside a notebook
 ELEMENTS = 60_000_000  # of matrices in a page: a byte each in a reader's browser
 FEW = 3  # filters of a layer that are packed to estimate what all of them take
 THUMBNAIL = 32  # pixels
-SCRIPTS = ("method", "data", "state", "matrix", "charts", "lists", "views", "app", "choices", "leaving")  # of one module, in this order
+SCRIPTS = (
+    "method",
+    "data",
+    "state",
+    "matrix",
+    "charts",
+    "lists",
+    "views",
+    "app",
+    "choices",
+    "leaving",
+)  # of one module, in this order
 Source = stages.Run | analysis.Result | Content
 
 
@@ -82,9 +93,7 @@ def embed(
     return Embedded(page(source, pictures, largest).decode(), height)
 
 
-def page(
-    source: Source, pictures: bool | np.ndarray | torch.Tensor | None = None, largest: int = LARGEST
-) -> bytes:
+def page(source: Source, pictures: bool | np.ndarray | torch.Tensor | None = None, largest: int = LARGEST) -> bytes:
     """The page in UTF-8, at most `largest` bytes.  Raises as `write`."""
     content = source if isinstance(source, Content) else of(source, pictures)
     share = _estimated_share(content, largest)
@@ -129,8 +138,7 @@ def _assembled(content: Content, share: int) -> bytes:
         "pictures": None if content.pictures is None else _sprite(content.pictures),
     }
     matrices = "\n".join(
-        f'<script type="text/plain" id="levels-{number}">'
-        f"{_encoded(cut, which)}</script>"
+        f'<script type="text/plain" id="levels-{number}">{_encoded(cut, which)}</script>'
         for number, (cut, which) in enumerate(zip(content.cuts, shown, strict=True))
     )
     script = "\n".join(_file(f"{name}.js") for name in SCRIPTS)

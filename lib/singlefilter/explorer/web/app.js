@@ -140,14 +140,15 @@ function drawTitles(filters, layer) {
   at("filters-title").textContent =
     state.label === null ? `Filters of ${name}` : `${listed.length} of ${all} filters recognise ${nameOf(state.label)}`;
   const symbol = (main, below) => make("span", { class: "symbol" }, main, make("sub", {}, below));
-  const part = (title, text, id, said) => [make("span", { title: said }, title, " ", make("b", { id }, text)), " "];
+  const part = (title, text, id, said, exact) =>
+    [make("span", { title: said }, title, " ", make("b", { id, "data-value": String(exact) }, text)), " "];
   at("layer-numbers").replaceChildren(
     make("b", {}, name), " ",
-    ...part("accuracy", percent(value), "layer-accuracy", `${percent(low)} to ${percent(high)}, 95 % interval, ${number(images)} ${DATA.tested} images`),
-    ...part(symbol("N", "c"), fixed(layer.N_c), "layer-N_c", "clusters per filter"),
-    ...part(symbol("C", "s"), fixed(layer.C_s), "layer-C_s", "labels per cluster"),
-    ...part("n", fixed(layer.n, 1), "layer-n", "noise per filter, ones outside every square"),
-    ...part("SNR", fixed(layer.snr), "layer-snr", "support of the right outputs over that of wrong ones")
+    ...part("accuracy", percent(value), "layer-accuracy", `${percent(low)} to ${percent(high)}, 95 % interval, ${number(images)} ${DATA.tested} images`, value),
+    ...part(symbol("N", "c"), fixed(layer.N_c), "layer-N_c", "clusters per filter", layer.N_c),
+    ...part(symbol("C", "s"), fixed(layer.C_s), "layer-C_s", "labels per cluster", layer.C_s),
+    ...part("n", fixed(layer.n, 1), "layer-n", "noise per filter, ones outside every square", layer.n),
+    ...part("SNR", fixed(layer.snr), "layer-snr", "support of the right outputs over that of wrong ones", layer.snr)
   );
 }
 
