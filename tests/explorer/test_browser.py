@@ -107,6 +107,24 @@ def test_twenty_random_filters_with_large_clusters_have_the_librarys_numbers(ope
     assert window.complaints == []
 
 
+@pytest.mark.parametrize("labels", [12, 60])
+def test_what_lies_over_the_picture_lies_where_it_belongs(opened, labels):
+    shown = content(labels=labels)
+    expected = Expected(shown, 1, 0, 0.25)
+    window = opened(page(shown))
+    window.show("#layer=5&filter=0&threshold=0.25")
+    canvas = window.page.locator("#matrix canvas").bounding_box()
+    for square, size, before in zip(
+        window.page.locator("#matrix .square").all(), expected.sizes, np.cumsum([0, *expected.sizes]), strict=False
+    ):
+        box, unit = square.bounding_box(), canvas["width"] / labels
+        assert box["x"] + box["width"] / 2 == pytest.approx(canvas["x"] + (before + size / 2) * unit, abs=0.6)
+        assert box["y"] + box["height"] / 2 == pytest.approx(canvas["y"] + (before + size / 2) * unit, abs=0.6)
+        assert box["width"] == pytest.approx(size * unit, abs=2)
+    assert window.page.locator("#matrix .square").count() == len(expected.sizes) > 0
+    assert window.page.locator("#matrix .name").count() == (2 * labels if labels == 12 else 0)
+
+
 @pytest.mark.parametrize("order", ["clusters", "labels"])
 def test_the_picture_shows_each_one_where_it_is(opened, order):
     shown = content()

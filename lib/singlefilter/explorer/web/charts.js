@@ -84,7 +84,8 @@ function histogram(values, mark) {
 
 // Lines in one panel.  series: [{name, class, points: [[x, y, low, high]], dots}]; x and y ticks as [value, text].
 function lines({ title, xTitle, x, y, series, marked }) {
-  const [width, height, left, top, right, bottom] = [620, 230, 46, 14, 14, 40];
+  const width = Math.min(620, document.documentElement.clientWidth - 50); // so that text stays as large as it is
+  const [height, left, top, right, bottom] = [230, 46, 14, 14, 40];
   const across = (value) => left + ((value - x.from) / (x.to - x.from || 1)) * (width - left - right);
   const up = (value) => height - bottom - ((value - y.from) / (y.to - y.from || 1)) * (height - top - bottom);
   const parts = [];

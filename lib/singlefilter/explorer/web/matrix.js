@@ -121,8 +121,7 @@ function matrixIn(host) {
     canvas.width = canvas.height = cell >= 1 ? cell * K : Math.floor(pixels);
     side = canvas.width / ratio;
     canvas.style.width = canvas.style.height = `${side}px`;
-    canvas.style.marginLeft = `${margin.left}px`;
-    canvas.style.marginTop = `${margin.top}px`;
+    frame.style.padding = `${margin.top}px 0 0 ${margin.left}px`;
     const context = canvas.getContext("2d");
     context.imageSmoothingEnabled = cell < 1;
     context.drawImage(small, 0, 0, canvas.width, canvas.height);
