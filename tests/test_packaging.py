@@ -11,7 +11,7 @@ import yaml
 from singlefilter import __version__, environment
 
 ROOT = Path(__file__).resolve().parents[1]
-CONDA_NAMES = {"pytorch": "torch"}  # what conda calls differently
+CONDA_NAMES = {"pytorch": "torch", "playwright-python": "playwright"}  # what conda calls differently
 
 if not (ROOT / "requirements.lock").exists():
     pytest.skip("not a checkout: requirements.lock is not there", allow_module_level=True)
