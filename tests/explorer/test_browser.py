@@ -28,6 +28,14 @@ COLOURS = """() => {
 }"""
 
 
+PIXELS = """() => {
+  const canvas = document.querySelector("#matrix canvas");
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return Array.from({ length: canvas.height }, (_, row) => Array.from({ length: canvas.width }, (_, column) =>
+    [...data.slice(4 * (row * canvas.width + column), 4 * (row * canvas.width + column) + 3)]));
+}"""
+
+
 class Expected:
     """What the library says of a filter of a content at a threshold."""
 
@@ -141,6 +149,33 @@ def test_the_picture_shows_each_one_where_it_is(opened, order):
     in_largest = np.isin(places, expected.members[0])
     assert np.array_equal(largest, in_largest[:, None] & in_largest) and largest.any()
     assert len({tuple(colour) for colour in colours[~ones]}) > 3  # below the threshold it is shaded by value
+
+
+def test_of_more_labels_than_pixels_no_one_is_lost(opened):
+    shown = content(labels=400, filters=(2, 2))
+    window = opened(page(shown), width=390)
+    window.show("#layer=5&filter=0&threshold=0.60&order=labels")
+    pixels = np.array(window.page.evaluate(PIXELS))
+    size = len(pixels)
+    assert 200 < size < 400
+    expected, place = Expected(shown, 1, 0, 0.6), np.arange(400) * size // 400
+    ones = np.zeros((size, size), bool)
+    ones[tuple(place[axis] for axis in expected.clipped.nonzero())] = True
+    below = pixels.min(2) > 0xD0  # from the paper to its tone; grey and clusters are darker
+    assert np.array_equal(~below, ones) and 0 < ones.mean() < 0.5
+
+
+def test_pictures_of_labels_are_there(opened):
+    shown = content(labels=300, filters=(2, 2))
+    window = opened(page(shown))
+    size = window.page.evaluate("""async () => {
+      const style = getComputedStyle(document.querySelector("#details .picture"));
+      const image = new Image();
+      image.src = style.backgroundImage.slice(5, -2);
+      await image.decode();
+      return [image.naturalWidth, image.naturalHeight];
+    }""")
+    assert size == [320, 30 * 32]
 
 
 def test_the_field_is_drawn_where_it_is_asked_for(opened):

@@ -17,13 +17,17 @@ function nameOf(label) {
   return DATA.names[label].trim() ? DATA.names[label] : `label ${label}`;
 }
 
+function bytesOf(base64) {
+  const text = atob(base64.trim());
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
+  return bytes;
+}
+
 async function unpack(place) {
   if (unpacked.has(place)) return unpacked.get(place);
   const element = document.getElementById(`levels-${place}`);
-  const text = atob(element.textContent.trim());
-  const bytes = new Uint8Array(text.length);
-  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const stream = new Blob([bytesOf(element.textContent)]).stream().pipeThrough(new DecompressionStream("deflate"));
   const levels = new Uint8Array(await new Response(stream).arrayBuffer());
   if (!unpacked.has(place)) unpacked.set(place, levels);
   element.textContent = ""; // it is not needed twice

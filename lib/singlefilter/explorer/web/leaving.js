@@ -77,7 +77,11 @@ function begin() {
   at("part").textContent = `A part: ${number(shown)} of ${number(all)} filters, evenly spread over each layer, since all of them would make this file too large. Numbers of layers are of the filters shown.`;
   at("labels").append(...DATA.names.map((_, label) => make("option", { value: nameOf(label) })));
   at("keys-table").append(...KEYS.map(([keys, text]) => make("tr", {}, make("td", {}, ...keys.split(" ").map((key) => make("kbd", {}, key))), make("td", {}, text))));
-  if (DATA.pictures) document.documentElement.style.setProperty("--sprite", `url(data:image/png;base64,${DATA.pictures.png})`);
+  if (DATA.pictures) {
+    // By an address of its own: in a style sheet a thousand pictures would be too long a text.
+    const sprite = URL.createObjectURL(new Blob([bytesOf(DATA.pictures.png)], { type: "image/png" }));
+    document.documentElement.style.setProperty("--sprite", `url(${sprite})`);
+  }
   readColours();
   follow(location.hash);
 }

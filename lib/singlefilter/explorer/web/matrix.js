@@ -73,17 +73,25 @@ function matrixIn(host) {
   const readout = make("p", { class: "readout", "aria-live": "polite" });
   const axes = make("p", { class: "axes" }, "Row: label of the images ↓   Column: output unit →");
   host.append(axes, frame, readout);
-  const small = document.createElement("canvas");
-  small.width = small.height = K;
   let shown = null;
   let cursor = null; // [row, column] as displayed
   let side = 0;
 
   function draw(what) {
     shown = what;
-    const { levels, found, order, show, k } = what;
+    const ranked = members(what.found.clusterOf);
+    const named = makeRoom();
+    paint(ranked);
+    overlay.replaceChildren(...squares(ranked), ...(named ? names() : []), ...marks());
+    canvas.setAttribute("aria-label", what.title);
+    canvas.dataset.drawn = what.mark;
+    say();
+  }
+
+  // Elements as squares of whole pixels, or, of more labels than there are pixels, several to a pixel.
+  function paint(ranked) {
+    const { levels, found, order, show, k } = shown;
     const table = levelColours(show, k);
-    const ranked = members(found.clusterOf);
     const rank = [];
     ranked.forEach((cluster, place) => (rank[cluster.number] = place));
     const inks = ranked.map((_, place) => {
@@ -91,27 +99,35 @@ function matrixIn(host) {
       return packedColour([1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)));
     });
     const noise = packedColour(colours.noise);
+    const size = Math.min(K, canvas.width);
+    const small = make("canvas", { width: size, height: size });
     const context = small.getContext("2d");
-    const image = context.createImageData(K, K);
+    const image = context.createImageData(size, size);
     const pixels = new Uint32Array(image.data.buffer);
-    for (let row = 0, at = 0; row < K; row++) {
-      const truth = order[row];
-      const cluster = found.clusterOf[truth];
-      for (let column = 0; column < K; column++, at++) {
-        const output = order[column];
-        const element = output * K + truth;
-        if (show === "field" || !found.ones[element]) pixels[at] = table[levels[element]];
-        else pixels[at] = cluster >= 0 && cluster === found.clusterOf[output] ? inks[rank[cluster]] : noise;
+    const pixelOf = Uint16Array.from({ length: K }, (_, at) => Math.floor((at * size) / K));
+    // Ones come last, so that none is lost among what shares its pixel.
+    for (const ones of show === "field" ? [0] : [0, 1]) {
+      for (let row = 0; row < K; row++) {
+        const truth = order[row];
+        const cluster = found.clusterOf[truth];
+        const line = pixelOf[row] * size;
+        for (let column = 0; column < K; column++) {
+          const output = order[column];
+          const element = output * K + truth;
+          if (show !== "field" && found.ones[element] !== ones) continue;
+          const inside = cluster >= 0 && cluster === found.clusterOf[output];
+          pixels[line + pixelOf[column]] = !ones ? table[levels[element]] : inside ? inks[rank[cluster]] : noise;
+        }
       }
     }
     context.putImageData(image, 0, 0);
-    place(ranked);
-    canvas.setAttribute("aria-label", what.title);
-    canvas.dataset.drawn = what.mark;
-    say();
+    const target = canvas.getContext("2d");
+    target.imageSmoothingEnabled = false;
+    target.drawImage(small, 0, 0, canvas.width, canvas.height);
   }
 
-  function place(ranked) {
+  // Sizes, from the room there is; whether it is enough for names at the axes.
+  function makeRoom() {
     const ratio = window.devicePixelRatio || 1;
     const room = Math.max(120, Math.min(host.clientWidth, 640));
     const named = (room - 96) / K >= NAMED_FROM;
@@ -122,14 +138,11 @@ function matrixIn(host) {
     side = canvas.width / ratio;
     canvas.style.width = canvas.style.height = `${side}px`;
     frame.style.padding = `${margin.top}px 0 0 ${margin.left}px`;
-    const context = canvas.getContext("2d");
-    context.imageSmoothingEnabled = cell < 1;
-    context.drawImage(small, 0, 0, canvas.width, canvas.height);
     overlay.setAttribute("width", side);
     overlay.setAttribute("height", side);
     overlay.style.left = `${margin.left}px`;
     overlay.style.top = `${margin.top}px`;
-    overlay.replaceChildren(...squares(ranked), ...(named ? names() : []), ...marks());
+    return named;
   }
 
   function squares(ranked) {
