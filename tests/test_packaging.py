@@ -11,7 +11,7 @@ import yaml
 from singlefilter import __version__, environment
 
 ROOT = Path(__file__).resolve().parents[1]
-CONDA_NAMES = {"pytorch": "torch"}  # what conda calls differently
+CONDA_NAMES = {"pytorch": "torch", "playwright-python": "playwright"}  # what conda calls differently
 PIP_ALONE = {"sphinx-mathjax-offline"}  # what conda-forge lacks; pip installs it with the library
 
 if not (ROOT / "requirements.lock").exists():

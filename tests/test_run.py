@@ -77,8 +77,11 @@ def test_a_notebook_by_its_number(home, command, monkeypatch):
     monkeypatch.setattr(notebooks, "execute", lambda path, *_: executed.append(path.name))
     monkeypatch.setattr(commands, "_complete", lambda _: None)
     monkeypatch.setattr(site, "build", lambda names: home / "site" / "index.html")  # tests/site has its tests
+    pages = []
+    monkeypatch.setattr(commands, "_name_explorer", pages.append)
     assert command("all")[0] == command("all", "--only", "4")[0] == 0
     assert executed == ["01_data.ipynb", "04_one_filter.ipynb", "04_one_filter.ipynb"]
+    assert len(pages) == 1, "a single notebook may need less than the page does"
     status, _, err = command("all", "--only", "99")
     assert status == 2
     assert "--only 99: no such notebook; there are 01, 04" in err
@@ -92,6 +95,7 @@ def test_notebooks_about_a_group_that_the_profile_lacks(home, command, monkeypat
     monkeypatch.setattr(notebooks, "execute", lambda path, *_: executed.append(path.stem))
     monkeypatch.setattr(commands, "_complete", lambda _: None)
     monkeypatch.setattr(site, "build", lambda names: home / "site" / "index.html")  # tests/site has its tests
+    monkeypatch.setattr(commands, "_name_explorer", lambda _: None)
     own = home / "own.yaml"
     own.write_text(
         "purpose: a test\nminutes: 1\ndata: {name: glyphs, labels: 5, train_per_label: 2, test_per_label: 2}\n"

@@ -14,7 +14,7 @@ only what stands before it:
 - `pipeline`: the stages of a profile, kept in the store, and many of them at once
 - `studies`: a folder for each question, with its tables, claims, charts, and what its figures say
 - `figures`: the registry of all figures, their files, and packs of them
-- `explorer`, `notebooks`, `site`, `run`: a widget, the notebooks, what they came to as a site, the command line
+- `explorer`, `notebooks`, `site`, `run`: a widget and a page, the notebooks, all of it as a site, the command line
 
 For one's own network: `analyze`, `cuts`, `compare`, `load`; `CutError`, `HeadError`, `InputError`, `ForwardError` say
 what is wrong with it or its images.

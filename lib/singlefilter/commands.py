@@ -10,12 +10,13 @@ import logging
 import os
 import sys
 import time
+import webbrowser
 from pathlib import Path
 from typing import NoReturn
 
 import pandas as pd
 
-from singlefilter import distributed, environment, notebooks, profiles, progress, site, store
+from singlefilter import distributed, environment, explorer, notebooks, profiles, progress, site, store
 from singlefilter.figures import files, packing, publishing, registry
 from singlefilter.pipeline import stages, sweeps
 from singlefilter.studies.pruning import tables as pruning_tables
@@ -42,6 +43,8 @@ def everything(options: argparse.Namespace) -> int:
         else:
             notebooks.execute(path, options.profile, profile.name, options.data_dir)
     _name_figures(profile.name)
+    if options.only is None:
+        _name_explorer(run)
     try:
         print(f"site: {site.build([profile.name])}")
     except site.Unavailable as why:
@@ -131,6 +134,16 @@ def publish(options: argparse.Namespace) -> int:
     return 0
 
 
+def explore(options: argparse.Namespace) -> int:
+    """Write the page on which every filter of a profile can be looked at, and open it."""
+    run = stages.Run(profiles.load(options.profile), options.data_dir)
+    path = explorer.write(run, options.to or _explorer_page(run), None if options.pictures else False)
+    print(f"{path}, {path.stat().st_size / 1e6:.1f} MB")
+    if options.open and not webbrowser.open(path.resolve().as_uri()):
+        print("no browser to open it with was found: open it yourself")
+    return 0
+
+
 def pack(options: argparse.Namespace) -> int:
     """Write figures of a profile, and what they are drawn from, into a few small files."""
     run = stages.Run(profiles.load(options.profile), options.data_dir)
@@ -179,6 +192,10 @@ def figures_folder(profile: str) -> Path:
     return store.project_root() / "figures" / profile
 
 
+def _explorer_page(run: stages.Run) -> Path:
+    return store.project_root() / "build" / run.profile.name / "explorer.html"
+
+
 def say(message: object) -> None:
     """Print it once, however many ranks there are."""
     if distributed.rank() == 0:
@@ -197,3 +214,7 @@ def _name_figures(profile: str) -> None:
     for path in drawn:
         print(f"  {path.name}")
     print(f"executed notebooks and their HTML: {store.project_root() / 'build' / profile}")
+
+
+def _name_explorer(run: stages.Run) -> None:
+    print(f"every filter to look at, in a browser: {explorer.write(run, _explorer_page(run))}")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from singlefilter import __version__, commands, data, distributed, notebooks, profiles, site
+from singlefilter import __version__, commands, data, distributed, explorer, notebooks, profiles, site
 from singlefilter.figures import files, packing, publishing, registry
 from singlefilter.method import fields
 from singlefilter.networks import epochs, training
@@ -45,6 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
         epochs.Diverged,
         training.Unsuited,
         distributed.RankError,
+        explorer.NotRun,
         fields.NotFinite,
         files.TableError,
         notebooks.Failed,
@@ -115,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     read = command(
         "site", commands.read, "build the site of executed notebooks and figures again, without running any"
     )
+    explore = command("explore", commands.explore, "write a page with every filter of a profile, and open it")
     pack = command(
         "pack", commands.pack, "write figures of a profile, and what they are drawn from, into a few small files"
     )
@@ -124,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
 
     for added in (everything, run, draw):
         added.add_argument("--profile", default="quick", help="a profile's name, or a YAML file (default: quick)")
-    for added in (everything, run, sweep, publish, pack):
+    for added in (everything, run, sweep, publish, explore, pack):
         added.add_argument("--data-dir", type=_folder, help="folder of the data sets (default: data/ in the project)")
     for added in (everything, run):
         added.add_argument("--fresh", action="store_true", help="forget what was trained and measured before")
@@ -132,9 +134,14 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("profiles", nargs="+", metavar="PROFILE", help="profiles by name, or YAML files")
     sweep.add_argument("--jobs", type=int, help="items at a time (default: one a core; on a GPU 4)")
     sweep.add_argument("--dask", metavar="ADDRESS", help="scheduler of a Dask cluster, such as tcp://host:8786")
-    for added in (publish, pack):
+    for added in (publish, explore, pack):
         added.add_argument("profile", metavar="PROFILE", help="a profile's name, or a YAML file")
     publish.add_argument("--figure", nargs="+", choices=registry.FIGURES, metavar="NAME", help="only these")
+    explore.add_argument("--to", type=Path, metavar="FILE", help="default: build/<profile>/explorer.html")
+    explore.add_argument("--no-open", dest="open", action="store_false", help="write it only")
+    explore.add_argument(
+        "--no-pictures", dest="pictures", action="store_false", help="without an image of each label"
+    )
     pack.add_argument("--to", required=True, type=Path, metavar="FOLDER", help="where its files are written")
     pack.add_argument("--cuts", type=_cuts, default=(), metavar="A,B", help="heads at these cuts only (default: all)")
     unpack.add_argument("files", nargs="+", type=Path, metavar="FILE", help="all files of a pack, or of several")
