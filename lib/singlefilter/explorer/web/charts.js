@@ -46,7 +46,7 @@ function drawStrip(host, snrs, onChoose) {
 
 // Where a filter stands among those of its layer, one histogram for each of three counts.
 function drawStanding(host, filters, one) {
-  const kinds = [["clusters", "clusters"], ["covered", "labels in clusters"], ["noise", "noise, ones outside"]];
+  const kinds = [["clusters", "clusters"], ["covered", "labels in clusters"], ["noise", "noise n"]];
   host.replaceChildren(
     ...kinds.map(([name, title]) => {
       const values = filters.map((filter) => filter[name]);
