@@ -165,7 +165,7 @@ def test_what_is_there_and_different_stays_and_nothing_is_put_beside_it(source, 
 def _stage(folder, text: str):
     folder.mkdir()
     (folder / "heads.safetensors").write_text(text)
-    store._seal(folder, "heads", {}, 0, "")
+    store.seal(folder, "heads", {}, 0, "")
     return folder
 
 
