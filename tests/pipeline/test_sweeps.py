@@ -92,7 +92,7 @@ def test_an_interrupted_sweep_repeats_one_item_at_most(profile, monkeypatch):
     assert done.alone == pytest.approx(
         sum(store.manifest(stages.folders(run)["train"])["seconds"] for run in runs[2:]), abs=0.5
     )
-    assert list(store.runs_folder().glob("sweep-*")) == []
+    assert list(store.runs_folder().glob(".sweeps/*")) == []
 
 
 def test_what_is_done_starts_no_process(profile, monkeypatch):

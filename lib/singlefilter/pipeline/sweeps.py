@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import logging
 import os
-import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -88,10 +87,9 @@ def complete(
     if upto not in stages.NAMES:
         raise ValueError(f"no stage named {upto!r}: there are {', '.join(stages.NAMES)}")
     jobs = _jobs(jobs, len(runs), here=scheduler is None)
-    store.runs_folder().mkdir(parents=True, exist_ok=True)
     with (
         pools.dask(scheduler, jobs) if scheduler else pools.processes(jobs) as (parallel, threads),
-        tempfile.TemporaryDirectory(prefix="sweep-", dir=store.runs_folder(), ignore_cleanup_errors=True) as ledger,
+        store.folder_while_alive(store.runs_folder()) as ledger,
     ):
         known = _folders_known(runs, upto)
         kept = {folder for folders in known for folder in folders if store.is_complete(folder)}
@@ -99,7 +97,7 @@ def complete(
         costs = {n: run.cost if isinstance(run, Task) else _cost(run.profile) for n, run in waiting.items()}
         waiting = {n: waiting[n] for n in sorted(costs, key=costs.__getitem__, reverse=True)}
         outcomes = _outcomes(
-            waiting, upto, workers.Place(workers.environment_here(), ledger, threads, workers.clock()), parallel
+            waiting, upto, workers.Place(workers.environment_here(), str(ledger), threads, workers.clock()), parallel
         )
         ended = (outcome for outcome in outcomes if not outcome.paused)
         ended = list(_watched(ended, costs, len(runs))) if waiting else []
