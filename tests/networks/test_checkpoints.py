@@ -147,6 +147,17 @@ def test_as_it_was_written_it_is_taken_without_a_word(whole, checkpoint, caplog,
     assert not caplog.text
 
 
+def test_another_number_of_threads_is_said(whole, checkpoint, caplog):
+    """Sums are taken in another order then, so that last digits are those of neither."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads + 1)
+    try:
+        trained(checkpoint)
+    finally:
+        torch.set_num_threads(threads)
+    assert f"(threads: {threads}) than from here (threads: {threads + 1})" in caplog.text
+
+
 def test_of_another_stage_it_is_not_taken(whole, checkpoint, tmp_path, caplog, monkeypatch):
     work = checkpoint.parent.rename(tmp_path / "train-ba9876543210.partial")
     done = begun(monkeypatch)

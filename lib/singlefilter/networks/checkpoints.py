@@ -55,7 +55,7 @@ def save(path: Path, of: dict, state: Mapping[str, Any], rows: list[dict], epoch
     Raises `OSError` where it cannot be written; what was there before stays.
     """
     parts = {name: part.state_dict() for name, part in state.items()}
-    content = {"of": of, "state": parts, "rows": rows, "epochs": epochs}
+    content = {"of": of, "state": parts, "rows": rows, "epochs": epochs, "computed": _computing()}
     with store.atomic_file(path) as temporary:
         try:
             with temporary.open("r+b") as file:
@@ -119,7 +119,18 @@ def _read(path: Path, of: dict, epochs: int, next_one: str) -> dict | None:
     except (Unverified, OSError) as error:
         _set_aside(path, error, next_one)
         return None
+    if content["computed"] != (here := _computing()):
+        log.warning(
+            "%s: trained by other means so far (%s) than from here (%s), so the last digits are those of neither",
+            path, content["computed"], here,
+        )  # fmt: skip
     return content
+
+
+def _computing() -> str:
+    """What sums are taken by, in words: other numbers give other last digits."""
+    ranks = f" in each of {distributed.world()} ranks" if distributed.world() > 1 else ""
+    return f"threads: {torch.get_num_threads()}{ranks}"
 
 
 def _verified(file: BinaryIO) -> dict:
@@ -137,7 +148,7 @@ def _verified(file: BinaryIO) -> dict:
 
 def _check(content: object, of: dict, epochs: int) -> None:
     """Raise `Unverified` unless this is a checkpoint of what is being trained."""
-    if not isinstance(content, dict) or content.keys() != {"of", "state", "rows", "epochs"}:
+    if not isinstance(content, dict) or content.keys() != {"of", "state", "rows", "epochs", "computed"}:
         raise Unverified("no checkpoint")
     if content["of"] != of:
         theirs = content["of"] if isinstance(content["of"], dict) else {}

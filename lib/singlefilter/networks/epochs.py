@@ -65,8 +65,8 @@ def run_epochs(
     passes of a batch and returns losses and counts of correct answers, one each of what is trained; they are summed
     on the device, so no step waits for the GPU.  `close_epoch` makes the epoch's rows from mean losses and
     accuracies.  `state`: what goes into the checkpoint, by name.  `seed`: dropout of an epoch is decided by it, the
-    epoch's number and the rank.  `of`: what a checkpoint is of beside stage, recipe, seed and shapes, where it lies in
-    no stage's folder.
+    epoch's number and the rank.  `of`: what a checkpoint is of beside stage, recipe, seed and shapes, where it lies
+    in no stage's folder.
 
     The checkpoint is written before a pause, and else after the first epoch that ends
     `SECONDS_BETWEEN_CHECKPOINTS` after the one before: so much and an epoch is what any other end repeats.  After the

@@ -41,21 +41,23 @@ class Done:
 
     items: how many it has; found: how many of them were in the store already; seconds: of this call, by the clock;
     alone: of the stages that it finished, added up, as the store noted them: each once, in whole when an earlier
-    call had begun it, and as long as it took beside the others.
+    call had begun it, and as long as it took beside the others; threads: that each of these computed with.
     """
 
     items: int
     found: int
     seconds: float
     alone: float
+    threads: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         if self.found == self.items:
             return f"{self.items} items, all of them in the store already"
         found = f" ({self.found} were in the store already)" if self.found else ""
+        threads = f"; threads of each: {', '.join(map(str, self.threads))} (another number gives other last digits)"
         return (
             f"{self.items} items done in {self.seconds / 60:.1f} minutes{found}; one after the other they would have "
-            f"taken {self.alone / 60:.1f}"
+            f"taken {self.alone / 60:.1f}{threads if self.threads else ''}"
         )
 
 
@@ -110,8 +112,10 @@ def complete(
             f"sweep paused: {len(runs) - paused} of {len(runs)} items are done; the same command goes on from here"
         )
     new = {folder for outcome in ended for folder in outcome.folders} - kept
-    alone = sum(store.manifest(folder)["seconds"] for folder in new)
-    return Done(len(runs), len(runs) - len(waiting), time.perf_counter() - begun, alone)
+    made = [store.manifest(folder) for folder in new]
+    alone = sum(manifest["seconds"] for manifest in made)
+    threads = {manifest["computing"]["threads"] for manifest in made if "computing" in manifest}
+    return Done(len(runs), len(runs) - len(waiting), time.perf_counter() - begun, alone, tuple(sorted(threads)))
 
 
 def _jobs(wanted: int | None, items: int, here: bool = True) -> int:

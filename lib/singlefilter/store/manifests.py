@@ -87,7 +87,7 @@ def checked(text: bytes, folder: str) -> dict:
     for key, kind in (_NEEDED | _MORE).items():
         if key in content and (not isinstance(content[key], kind) or isinstance(content[key], bool)):
             raise Unsealed(f"{key} is no {getattr(kind, '__name__', 'number')}")
-    if not (0 <= content["seconds"] and math.isfinite(content["seconds"])):
+    if not (content["seconds"] >= 0 and math.isfinite(content["seconds"])):
         raise Unsealed(f"{content['seconds']} seconds")
     if CHECKSUM in content and content != sealed(content):
         raise Unsealed("its fields are not those it was written with")
