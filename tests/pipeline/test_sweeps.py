@@ -134,5 +134,7 @@ def test_what_a_sweep_took():
     assert str(sweeps.Done(40, 0, 738, 1434)) == (
         "40 items done in 12.3 minutes; one after the other they would have taken 23.9"
     )
-    assert str(sweeps.Done(4, 0, 60, 60, (1, 2))).endswith("; threads of each: 1, 2 (another number gives other last digits)")
+    assert str(sweeps.Done(4, 0, 60, 60, (1, 2))).endswith(
+        "; threads of each: 1, 2 (another number gives other last digits)"
+    )
     assert "(3 were in the store already)" in str(sweeps.Done(40, 3, 738, 1434))

@@ -9,7 +9,7 @@ from singlefilter.profiles.bounds import FEWEST_LABELS
 from singlefilter.profiles.images import SPLITS, Data, Part
 from singlefilter.profiles.loading import available, from_mapping, group, load
 from singlefilter.profiles.recipes import HEAD_KINDS, OWN, Choice, Heads, Recipe
-from singlefilter.profiles.settings import Network, Profile
+from singlefilter.profiles.settings import IMAGENET, Network, Profile
 from singlefilter.profiles.studies import FILTER_SCORES, Afcc, Analysis, ByLabels, ByWidth, Controls
 from singlefilter.profiles.wording import ProfileError
 
@@ -17,6 +17,7 @@ __all__ = [
     "FEWEST_LABELS",
     "FILTER_SCORES",
     "HEAD_KINDS",
+    "IMAGENET",
     "OWN",
     "SPLITS",
     "Afcc",

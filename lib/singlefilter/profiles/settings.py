@@ -27,12 +27,17 @@ from singlefilter.profiles.recipes import Choice, Heads, Recipe
 from singlefilter.profiles.studies import VGG_DEPTHS, Afcc, Analysis, ByLabels, ByWidth, Controls
 
 NETWORKS = ("vgg", "efficientnet_b0")
+IMAGENET = "imagenet"  # torchvision's weights
+WEIGHTS_ENDINGS = (".safetensors", ".pt", ".pth")
 Hidden = Annotated[tuple[Annotated[Int, Field(ge=1, le=65_536)], ...], Field(max_length=10)]
 
 
 @dataclass(config=CONFIG, frozen=True)
 class Network(Group):
-    """Which network.  VGG: `depth` 8, 11, 13, 16, 19, `width` d, `hidden` fully connected layers (section 1)."""
+    """Which network.  VGG: `depth` 8, 11, 13, 16, 19, `width` d, `hidden` fully connected layers (section 1).
+
+    `weights` it starts from: `imagenet` (EfficientNet-B0), or a file of one's own, .safetensors, .pt or .pth.
+    """
 
     name: Annotated[Text, among(NETWORKS)] = "vgg"
     depth: Annotated[Int, Field(ge=1, le=1000)] = 16
@@ -44,8 +49,11 @@ class Network(Group):
     def problems(self) -> Iterator[str]:
         if self.name == "vgg" and self.depth not in VGG_DEPTHS:
             yield f"depth: {self.depth} given, VGG comes in {listed(VGG_DEPTHS)}"
-        if self.weights is not None and (self.name, self.weights) != ("efficientnet_b0", "imagenet"):
-            yield f"weights: only efficientnet_b0 has ready weights, named imagenet; {self.weights[:60]!r} given"
+        ready = (self.name, self.weights) == ("efficientnet_b0", IMAGENET)
+        if self.weights is not None and not ready and not self.weights.endswith(WEIGHTS_ENDINGS):
+            of_file = "" if self.weights == IMAGENET else f", which is no file either ({', '.join(WEIGHTS_ENDINGS)})"
+            given = f"{self.weights[:60]!r} given{of_file}"
+            yield f"weights: only efficientnet_b0 has ready weights, named imagenet; {given}"
 
     @property
     def title(self) -> str:
