@@ -7,7 +7,7 @@ in them.  The profiles that come with the library lie here too.
 
 from singlefilter.profiles.bounds import FEWEST_LABELS
 from singlefilter.profiles.images import SPLITS, Data, Part
-from singlefilter.profiles.loading import available, from_mapping, group, load
+from singlefilter.profiles.loading import TAKEN, available, from_mapping, group, load
 from singlefilter.profiles.recipes import HEAD_KINDS, OWN, Choice, Heads, Recipe
 from singlefilter.profiles.settings import IMAGENET, Network, Profile
 from singlefilter.profiles.studies import FILTER_SCORES, Afcc, Analysis, ByLabels, ByWidth, Controls
@@ -20,6 +20,7 @@ __all__ = [
     "IMAGENET",
     "OWN",
     "SPLITS",
+    "TAKEN",
     "Afcc",
     "Analysis",
     "ByLabels",

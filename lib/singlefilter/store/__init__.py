@@ -6,7 +6,7 @@ one; `writing` puts files in place as a whole; `keys` are made from configuratio
 
 from singlefilter.store.keys import LEFT_OUT, config_key, digest, plain
 from singlefilter.store.locks import folder_while_alive
-from singlefilter.store.manifests import MANIFEST, Unsealed, seal, sealed
+from singlefilter.store.manifests import MANIFEST, Unsealed, checked, seal, sealed
 from singlefilter.store.stages import (
     adopt,
     forget,
@@ -26,6 +26,7 @@ __all__ = [
     "Unsealed",
     "adopt",
     "atomic_file",
+    "checked",
     "config_key",
     "digest",
     "file_checksum",
