@@ -138,7 +138,7 @@ def _decode(root: Path, files: Files, config: profiles.Data, seed: int, work: Pa
         decoded = work / f"{split}-decoded"  # what an interrupted call has done
         if not (decoded.is_dir() and _is_array(target, (len(paths), 3, size, size))):
             for old in (decoded, target):
-                shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
+                shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink(missing_ok=True)
             np.lib.format.open_memmap(target, "w+", np.uint8, (len(paths), 3, size, size)).flush()
             decoded.mkdir()
         chunks = range(0, len(paths), CHUNK)
@@ -169,6 +169,8 @@ def _say_what_is_left_out(root: Path, split: str, by_label: dict[str, Found]) ->
 
 def _is_array(path: Path, shape: tuple[int, ...]) -> bool:
     """Whether a file is an array of images of this shape, all of it."""
+    if not path.is_file():  # a pipe would be waited for
+        return False
     try:
         images = np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError):

@@ -8,6 +8,7 @@ that does not verify is never used: it is set aside and the stage is built again
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -193,7 +194,9 @@ def _fault(folder: Path, known: bool = False) -> str | None:
     """
     try:
         content = manifests.read(folder)
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            raise  # it may be as it was written
         return f"{MANIFEST} is missing or not as it was written"
     except manifests.Unsealed as error:
         return f"{MANIFEST} is missing or not as it was written: {error}"
