@@ -82,7 +82,7 @@ def table(families: list[Family], ended: dict[str, Counter]) -> str:
     lines = [
         "# Faults",
         "",
-        "Written by the tests in `tests/faults`, which make each of these faults by chance, as often as it says here;",
+        "Written by the tests in `tests/faults`, which make each of these by chance, as often as it says here;",
         "`SINGLEFILTER_FAULTS=10000` in the environment makes so many. The chance is the same in every run.",
         "",
         "*Wrong*: a wrong result was believed. *Lost*: something finished was gone. *Outside*: something was written",
