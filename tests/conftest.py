@@ -73,7 +73,7 @@ def one_by_one(items, jobs=None, *, scheduler=None):
 def forget_caches() -> None:
     for cached in CACHED:
         cached.cache_clear()
-    store._verified.clear()
+    store.stages._verified.clear()
 
 
 @pytest.fixture(scope="session", autouse=True)

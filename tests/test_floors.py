@@ -32,6 +32,7 @@ ROOMS = (
         "provenance",
         "profiles",
         "drawing",
+        "lettering",
         "progress",
         "environment",
         "distributed",

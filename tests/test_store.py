@@ -89,7 +89,7 @@ def test_finished_stage_is_not_built_again(home):
     assert folder == home / "runs" / f"x-{store.config_key({'a': 1})}"
     assert folder == store.stage_folder("x", {"a": 1})
     assert store.stage("x", {"a": 1}, refuse) == folder
-    store._verified.clear()  # as in a new process
+    store.stages._verified.clear()  # as in a new process
     assert store.stage("x", {"a": 1}, refuse) == folder
     assert store.stage("x", {"a": 2}, write_one) != folder
 
@@ -97,7 +97,8 @@ def test_finished_stage_is_not_built_again(home):
 def test_manifest_tells_what_and_from_where(home):
     config = {"outer": Outer(), "seed": 3}
     manifest = store.manifest(store.stage("x", config, write_one))
-    assert set(manifest) == {"name", "config", "files", "seconds", "versions", "machine", "computing", "commit"}
+    said = {"name", "config", "files", "seconds", "versions", "machine", "computing", "commit", "checksum"}
+    assert set(manifest) == said
     assert manifest["name"] == "x"
     expected = {"outer": {"name": "a", "inner": {"rate": 0.1, "sizes": [1, 2]}}, "seed": 3}
     assert manifest["config"] == expected
@@ -115,9 +116,9 @@ def test_manifest_tells_what_and_from_where(home):
 def test_what_was_made_before_threads_were_noted_is_read(home):
     old, new = store.stage("old", {}, write_one), store.stage("new", {}, write_one)
     content = store.manifest(old)
-    del content["computing"]
+    del content["computing"], content["checksum"]
     store.write_json(old / store.MANIFEST, content)
-    store._verified.clear()
+    store.stages._verified.clear()
     assert store.is_complete(old)
     both = store.summary([old, new])
     assert (both["stages_done"], len(both["machines"])) == (2, 1)
@@ -190,13 +191,13 @@ DAMAGES = {
 @pytest.mark.parametrize("new_process", [True, False])
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damaged_stage_is_set_aside_and_built_again(home, caplog, monkeypatch, damage, new_process, large):
-    monkeypatch.setattr(store, "LARGE", large)
+    monkeypatch.setattr(store.stages, "LARGE", large)
     file, do = DAMAGES[damage]
     folder = store.stage("x", {}, write_one)
     time.sleep(0.01)  # so that the time of the change is another one
     do(folder)
     if new_process:
-        store._verified.clear()
+        store.stages._verified.clear()
     assert not store.is_complete(folder)
     with caplog.at_level(logging.WARNING):
         assert store.stage("x", {}, write_one) == folder
@@ -210,24 +211,24 @@ def test_damaged_stage_is_set_aside_and_built_again(home, caplog, monkeypatch, d
 def test_a_large_stage_is_verified_once_for_all_processes(home, monkeypatch):
     read = []
     checksum = store.file_checksum
-    monkeypatch.setattr(store, "file_checksum", lambda path: read.append(path.name) or checksum(path))
+    monkeypatch.setattr(store.writing, "file_checksum", lambda path: read.append(path.name) or checksum(path))
 
     def asked_in_a_new_process() -> list[str]:
-        store._verified.clear()
+        store.stages._verified.clear()
         read.clear()
         assert store.is_complete(folder)
         return sorted(read)
 
     folder = store.stage("x", {}, write_one)
     assert asked_in_a_new_process() == asked_in_a_new_process() == ["one.txt", "two.bin"]
-    monkeypatch.setattr(store, "LARGE", 258)  # bytes; these are 259 and a manifest
+    monkeypatch.setattr(store.stages, "LARGE", 258)  # bytes; these are 259 and a manifest
     assert asked_in_a_new_process() == ["one.txt", "two.bin"]
     assert asked_in_a_new_process() == []
     (folder / "one.txt").touch()
     assert asked_in_a_new_process() == ["one.txt", "two.bin"]
     assert asked_in_a_new_process() == []
     store.forget(folder)
-    assert [path.name for path in store.runs_folder().iterdir()] == [f"{folder.name}.lock"]
+    assert [path.name for path in store.runs_folder().iterdir()] == [".locks"]
 
 
 def test_stage_without_files_is_refused(home):

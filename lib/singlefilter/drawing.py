@@ -14,6 +14,7 @@ import functools
 import io
 import re
 import textwrap
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image, UnidentifiedImageError
+
+from singlefilter import lettering
 
 # Text whatever stands in them: a label may be "nan", "1" or "None".
 TEXT = frozenset(
@@ -54,8 +57,6 @@ LARGEST_PICTURE = 160  # pixels; an image is 0.8 inches wide, of 200 pixels each
 ENDS = ("", "_low", "_high")  # the columns of a quantity and of its interval
 
 _RC = {
-    # Only fonts that ship inside matplotlib, so that a figure looks the same on every machine.
-    "font.family": ["DejaVu Sans", "STIXGeneral"],
     "text.parse_math": False,  # "$" and "_" are labels here; `settle` sets the symbols
     "mathtext.default": "regular",  # symbols upright, and bold in a bold title
     "svg.fonttype": "path",
@@ -97,11 +98,13 @@ class Drawing(Figure):
 
 
 @contextlib.contextmanager
-def style() -> Iterator[None]:
-    """The look of the figures as a context, whatever the user's own matplotlib settings are."""
-    with matplotlib.rc_context():
+def style(text: str = "") -> Iterator[None]:
+    """The look of the figures as a context, whatever the user's own settings are, with fonts that have this text."""
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # said by `lettering`, once
         matplotlib.rcdefaults()
         matplotlib.rcParams.update({**sns.plotting_context("paper"), **sns.axes_style("whitegrid"), **_RC})
+        matplotlib.rcParams["font.family"] = lettering.families(text)
         yield
 
 
@@ -136,7 +139,7 @@ def draws(*columns: str, common: tuple[str, ...] = COMMON) -> Callable:
         @functools.wraps(draw)
         def checked(table: pd.DataFrame) -> Figure:
             require(table, checked.columns, f"The table of figure '{draw.__name__}'")
-            with style():
+            with style(lettering.text_of(table)):
                 return draw(table.reset_index(drop=True))
 
         checked.columns, checked.common = (*columns, *common), common
@@ -166,7 +169,7 @@ def box(fig: Figure, left: float, top: float, width: float, height: float) -> Ax
 
 def fit(text: str, inches: float, points: float, lines: int | None = None) -> str:
     """`text` wrapped to a width; beyond `lines` lines it ends in an ellipsis."""
-    per_line = max(int(inches * 72 / (points * 0.56)), 4)  # 0.56 em: a mean character of DejaVu Sans
+    per_line = max(int(inches * 72 / (points * lettering.mean_width(text))), 4)
     narrow = {symbol: 2 * chr(0xE000 + place) for place, symbol in enumerate(SYMBOLS)}  # as wide as what is drawn
     for symbol, stand_in in narrow.items():
         text = text.replace(symbol, stand_in)
@@ -194,7 +197,7 @@ def typeset(text: str) -> str:
 
 def spoken(label: str) -> str:
     """A label as a reader says it: `aquarium_fish` -> `aquarium fish`; the character `_` stays what it is."""
-    return label.replace("_", " ") if len(label) > 1 else label
+    return lettering.one_line(label.replace("_", " ") if len(label) > 1 else label)
 
 
 def listed(values: Iterable, between: str = ", ") -> str:

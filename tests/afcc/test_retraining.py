@@ -11,7 +11,7 @@ from singlefilter import afcc, data, distributed, networks, profiles
 from singlefilter.afcc import enforcement
 from singlefilter.afcc.retraining import guarded_epochs
 from singlefilter.method import heads
-from singlefilter.networks import epochs
+from singlefilter.networks import checkpoints, epochs
 
 LABELS = 4
 RECIPE = profiles.Recipe(epochs=3, batch=10, learning_rate=0.05, momentum=0.9, weight_decay=0.01, shift=1)
@@ -138,7 +138,7 @@ def test_retraining_resumed_equals_uninterrupted(tmp_path, monkeypatch):
     whole, parts = network(), network()
     afcc.retrain(whole, ["features.layer8"], masks, split(), RECIPE, seed=1)
     checkpoint, saved = tmp_path / "checkpoint.pt", []
-    save = epochs._save
+    save = checkpoints.save
 
     def pause(*arguments) -> None:
         save(*arguments)
@@ -147,7 +147,7 @@ def test_retraining_resumed_equals_uninterrupted(tmp_path, monkeypatch):
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(epochs, "_save", pause)
+        patch.setattr(checkpoints, "save", pause)
         patch.setattr(epochs, "SECONDS_BETWEEN_CHECKPOINTS", 0)
         afcc.retrain(parts, ["features.layer8"], masks, split(), RECIPE, seed=1, checkpoint=checkpoint)
     parts = network()

@@ -130,3 +130,75 @@ def test_glyphs_are_drawn_once(home, monkeypatch):
     assert splits["train"].labels.tolist() == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3
     monkeypatch.setattr(decoding, "_draw_glyphs", lambda *_: pytest.fail("drawn again"))
     assert torch.equal(data.load(glyphs, 1)["test"].images, splits["test"].images)
+
+
+def forget_how(folder) -> None:
+    """As what an older version decoded: it noted nothing."""
+    folder.with_name(folder.name + decoding._AS_NOW).unlink()
+
+
+def test_what_was_decoded_before_is_found_unless_its_pixels_are_others_now(home, tmp_path, monkeypatch, caplog):
+    root = tmp_path / "imagenet"
+    write_folders(root)
+    Image.fromarray(np.full((16, 16), 7, np.uint8)).save(root / "train" / "ant" / "0.png")
+    before = data.stage(config(), 1, tmp_path)
+    forget_how(before)
+    caplog.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(decoding, "_decode", lambda *_: pytest.fail("decoded again"))
+        assert data.stage(config(), 1, tmp_path) == before
+        patch.setattr(decoding, "_any_otherwise", lambda *_: pytest.fail("looked at again"))
+        assert data.stage(config(), 1, tmp_path) == before
+    assert not caplog.text
+    Image.fromarray(np.full((16, 16), 7000, np.uint16)).save(root / "train" / "ant" / "0.png")
+    now = data.stage(config(), 1, tmp_path)
+    forget_how(now)
+    caplog.clear()
+    assert data.stage(config(), 1, tmp_path) == now
+    assert "decoded before depth, EXIF and transparency of images counted, and some have these" in caplog.text
+    assert len(list(now.parent.glob(f"{now.name}.damaged-*"))) == 1
+    caplog.clear()
+    assert data.stage(config(), 1, tmp_path) == now
+    assert not caplog.text
+    assert store.is_complete(now)
+
+
+@pytest.mark.parametrize("fault", ["empty", "a hole", "a text", "of another", "a folder", "no array", "short"])
+def test_a_half_decoded_folder_with_a_hole_is_decoded_again(home, tmp_path, monkeypatch, fault):
+    written = write_folders(tmp_path / "imagenet")
+    calls, decode = [], decoding._decode_chunk
+
+    def stopped(*arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            raise InterruptedError
+        return decode(*arguments)
+
+    with monkeypatch.context() as patch, pytest.raises(InterruptedError):
+        patch.setattr(decoding.joblib, "cpu_count", lambda: 1)
+        patch.setattr(decoding, "_decode_chunk", stopped)
+        data.stage(config(), 1, tmp_path)
+    (work,) = (home / "runs").glob("data-*.partial")
+    note, array = work / "train-decoded" / "0", work / "train_images.npy"
+    if fault == "a hole":
+        images = np.load(array, mmap_mode="r+")
+        images[4] = 0
+        images.flush()
+    elif fault == "of another":
+        store.note(note.with_name("1000"), note.read_text().split("\n")[0])
+        note.with_name("1000").rename(note)
+        np.load(array, mmap_mode="r+")[0] = 1
+    elif fault == "a folder":
+        note.unlink()
+        note.mkdir()
+    elif fault == "no array":
+        array.write_bytes(b"x")
+    elif fault == "short":
+        array.write_bytes(array.read_bytes()[:-1000])
+    else:
+        note.write_text("" if fault == "empty" else "7\n")
+    images = data.load(config(), 1, tmp_path)["train"].images.numpy()
+    labels = [(label, n) for label in ("ant", "bee", "cat") for n in range(3)]
+    np.testing.assert_array_equal(
+        images, np.stack([written["train", label, f"{n}.png"].transpose(2, 0, 1) for label, n in labels])
+    )

@@ -48,9 +48,10 @@ def test_sizes_and_colours_are_converted_and_it_is_said_once(home, tmp_path, cap
     assert images.shape == (9, 3, 16, 16)
     assert (images[0, :, :, 1:-1] == 250).all()
     assert (images[1] == 99).all()
-    assert (images[2] == 77).all()
+    assert (images[2] == 201).all()  # 77 * 77/255 + 255 * (255 - 77)/255
     assert [record.message for record in caplog.records] == [
-        "train: 3 of 9 images were converted to RGB, 16 pixels wide"
+        "train: 3 of 9 images were converted to RGB, 16 pixels wide",
+        "train: 1 of 9 images are transparent: laid over white",
     ]
 
 

@@ -61,7 +61,7 @@ def content(home) -> dict[str, bytes]:
     return {
         str(path.relative_to(home)): path.read_bytes()
         for path in sorted(home.rglob("*"))
-        if path.is_file() and path.suffix != ".lock"
+        if path.is_file() and store.locks.LOCKS not in path.parts
     }
 
 
@@ -152,7 +152,8 @@ def test_what_is_there_and_different_stays_and_nothing_is_put_beside_it(source, 
     (away / "figures" / "tiny" / "curves.csv").unlink()
 
     folder = away / "runs" / stages.folders(stages.of(str(source / "tiny.yaml")))["heads"].name
-    store.adopt(_stage(away / "other", "weights of another run"), folder)
+    config = store.manifest(source / "runs" / folder.name)["config"]
+    store.adopt(_stage(away / "other", "weights of another run", config), folder)
     with pytest.raises(packing.PackError, match=f"different; move away or remove: {folder}$"):
         packing.unpack(files)
     assert (folder / "heads.safetensors").read_text() == "weights of another run"
@@ -162,10 +163,10 @@ def test_what_is_there_and_different_stays_and_nothing_is_put_beside_it(source, 
     assert [path.name for path in folder.parent.glob("*.damaged-*/*.safetensors")] == ["heads.safetensors"]
 
 
-def _stage(folder, text: str):
+def _stage(folder, text: str, config: dict):
     folder.mkdir()
     (folder / "heads.safetensors").write_text(text)
-    store._seal(folder, "heads", {}, 0, "")
+    store.seal(folder, "heads", config, 0, "")
     return folder
 
 

@@ -1,12 +1,7 @@
 """Networks, where they may be cut, and that looking into one leaves it as it was found."""
 
-import re
-import urllib.error
-from pathlib import Path
-
 import pytest
 import torch
-import torchvision
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -173,40 +168,6 @@ def test_efficientnet_has_nine_stages():
     cuts = networks.cut_points(networks.build(config, 10, 64, 1), 64)
     assert [cut.filters for cut in cuts] == [32, 16, 24, 40, 80, 112, 192, 320, 1280]
     assert [cut.size[0] for cut in cuts] == [32, 32, 16, 8, 4, 4, 2, 2, 2]
-
-
-EFFICIENTNET = profiles.Network(name="efficientnet_b0", weights="imagenet")
-READY = torchvision.models.EfficientNet_B0_Weights.IMAGENET1K_V1
-
-
-def test_ready_weights_but_for_other_labels(tmp_path, monkeypatch):
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    ready = torchvision.models.efficientnet_b0().state_dict()
-    file = tmp_path / "hub" / "checkpoints" / Path(READY.url).name
-    file.parent.mkdir(parents=True)
-    torch.save(ready, file)
-    of_imagenet, of_five = (networks.build(EFFICIENTNET, labels, 32, 1).state_dict() for labels in (1000, 5))
-    for name, tensor in ready.items():
-        assert torch.equal(of_imagenet[name], tensor)
-        assert name.startswith("classifier.") or torch.equal(of_five[name], tensor)
-    assert len(of_five["classifier.1.weight"]) == 5
-
-
-@pytest.mark.parametrize("damaged", [False, True])
-def test_ready_weights_that_cannot_be_had(tmp_path, monkeypatch, damaged):
-    def no_network(*_, **__):
-        raise urllib.error.URLError("no network")
-
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr(torch.hub, "urlopen", no_network)
-    file = tmp_path / "hub" / "checkpoints" / Path(READY.url).name
-    if damaged:
-        file.parent.mkdir(parents=True)
-        file.write_bytes(b"half of it")
-    with pytest.raises(
-        OSError, match=rf"could not be downloaded to {re.escape(str(file))}, .*leave network.weights out"
-    ):
-        networks.build(EFFICIENTNET, 5, 32, 1)
 
 
 def test_a_network_with_its_own_input_size():

@@ -10,7 +10,7 @@ from tests.conftest import forget_caches
 
 from singlefilter import profiles, store
 from singlefilter.figures.registry import networks
-from singlefilter.networks import epochs
+from singlefilter.networks import checkpoints, epochs
 from singlefilter.pipeline import stages, sweeps
 from singlefilter.pipeline.tasks import Task
 from singlefilter.run import main
@@ -55,7 +55,7 @@ def test_an_item_that_pauses_comes_to_the_same_bytes(title, tiny_home, tmp_path,
         manifests = [store.manifest(one)["files"] for one in done]
         return [{name: entry for name, entry in one.items() if name != "curves.csv"} for one in manifests]
 
-    begun_from, said, resume = [], [], epochs._resume
+    begun_from, said, resume = [], [], checkpoints.resume
 
     def resumed(*arguments):
         begun_from.append(resume(*arguments))
@@ -75,7 +75,7 @@ def test_an_item_that_pauses_comes_to_the_same_bytes(title, tiny_home, tmp_path,
     assert list(store.runs_folder().glob("*/checkpoint.pt")) == [
         folder(item).with_name(folder(item).name + ".partial") / "checkpoint.pt"
     ]
-    monkeypatch.setattr(epochs, "_resume", resumed)
+    monkeypatch.setattr(checkpoints, "resume", resumed)
     done = sweeps.complete([item], jobs=1)
     assert (done.items, done.found, begun_from[0][1]) == (1, 0, 1)
     assert files(item) == whole

@@ -6,6 +6,7 @@ import shutil
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from singlefilter import data, networks, profiles, provenance, store
 from singlefilter.method import heads
@@ -147,6 +148,27 @@ def test_ready_weights_are_fetched_for_training_alone(tiny, monkeypatch):
     monkeypatch.setattr(torchvision.models, "efficientnet_b0", build)
     run = change(tiny, network={"name": "efficientnet_b0", "weights": "imagenet"})
     assert len(stages.points(run)) == 18
+
+
+def test_weights_from_a_file_count_by_its_content(tiny, tmp_path):
+    named = [
+        change(tiny, network={"weights": str(tmp_path / name)}) for name in ("one.safetensors", "moved.safetensors")
+    ]
+    with pytest.raises(OSError, match="network.weights: there is no file .*one.safetensors"):
+        stages.folders(named[0])
+    model = networks.build(tiny.profile.network, 5, 32, seed=3)
+    save_file(model.state_dict(), tmp_path / "one.safetensors")
+    before = stages.folders(named[0])
+    assert not set(before.values()) & set(stages.folders(tiny).values())
+    shutil.copy(tmp_path / "one.safetensors", tmp_path / "moved.safetensors")
+    assert stages.folders(named[1]) == before
+    save_file(networks.build(tiny.profile.network, 5, 32, seed=4).state_dict(), tmp_path / "moved.safetensors")
+    stages.configs.cache_clear()
+    assert stages.folders(named[1])["train"] != before["train"]
+    untrained = change(named[0], training={"epochs": 0})
+    stages.complete(untrained, "train")
+    for name, tensor in stages.network(untrained)[0].state_dict().items():
+        assert torch.equal(tensor, model.state_dict()[name]), name
 
 
 def test_efficientnet_goes_through_every_stage(tiny):

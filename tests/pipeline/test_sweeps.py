@@ -92,7 +92,7 @@ def test_an_interrupted_sweep_repeats_one_item_at_most(profile, monkeypatch):
     assert done.alone == pytest.approx(
         sum(store.manifest(stages.folders(run)["train"])["seconds"] for run in runs[2:]), abs=0.5
     )
-    assert list(store.runs_folder().glob("sweep-*")) == []
+    assert list(store.runs_folder().glob(".sweeps/*")) == []
 
 
 def test_what_is_done_starts_no_process(profile, monkeypatch):
@@ -133,5 +133,8 @@ def test_the_most_work_comes_first_and_time_left_goes_by_it(profile, capsys, mon
 def test_what_a_sweep_took():
     assert str(sweeps.Done(40, 0, 738, 1434)) == (
         "40 items done in 12.3 minutes; one after the other they would have taken 23.9"
+    )
+    assert str(sweeps.Done(4, 0, 60, 60, (1, 2))).endswith(
+        "; threads of each: 1, 2 (another number gives other last digits)"
     )
     assert "(3 were in the store already)" in str(sweeps.Done(40, 3, 738, 1434))

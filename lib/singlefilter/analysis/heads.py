@@ -14,6 +14,7 @@ from singlefilter import profiles
 from singlefilter.analysis.sources import Source
 from singlefilter.errors import HeadError, InputError
 from singlefilter.method import heads as heads_
+from singlefilter.networks import checkpoints
 from singlefilter.networks.batches import images_of
 from singlefilter.networks.calling import Forward
 from singlefilter.networks.places import INPUT, CutPoint, Place
@@ -173,8 +174,9 @@ def trained(
             for chosen in order.split(recipe.batch):
                 yield [feature[chosen] for feature in kept[0]], kept[1][chosen]
 
+        of = "" if checkpoint is None else checkpoints.fingerprint(model.state_dict())
         weights, _ = heads_.fit_features(
-            batches, images.count, points, labels, recipe, on=on, seed=seed, checkpoint=checkpoint
+            batches, images.count, points, labels, recipe, on=on, seed=seed, checkpoint=checkpoint, of=of
         )
     return {point.cut.module: Head(weights[point.name]) for point in points}, labels
 

@@ -19,7 +19,7 @@ _NAMED = 30  # labels whose names can be read on an axis
 
 def of_layers(tables: Mapping[str, pd.DataFrame], title: str) -> Figure:
     """Accuracy, SNR and d' by cut with 95 % intervals, a line for each table by its name."""
-    with look.style():
+    with look.style("".join((title, *tables))):
         longest = max(tables.values(), key=len)
         same = all(list(table["module"]) == list(longest["module"]) for table in tables.values())
         fig = look.canvas(2.6 + 0.055 * min(12, max(map(len, longest["module"]))), width=8.4)
@@ -55,7 +55,7 @@ def of_filter(
     relative = matrix / largest if largest > 0 else np.zeros_like(matrix)
     inside = (found[:, None] == found[None, :]) & (found[:, None] >= 0)
     coloured = np.where(ones & inside, 2 + _rank(found)[:, None] % 8, np.where(ones, 1, 0))
-    with look.style():
+    with look.style("".join((title, *names))):
         fig = look.canvas(2.9, width=9.4)
         field, clipped, ordered = fig.subplots(1, 3)
         drawn = field.imshow(relative, cmap="vlag", vmin=-1, vmax=1, interpolation="none")

@@ -14,7 +14,8 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
 
 from singlefilter import data
-from singlefilter.data.folders import ENDINGS, read_image
+from singlefilter.data import listing
+from singlefilter.data.pictures import ENDINGS, read_image
 from singlefilter.errors import InputError
 from singlefilter.networks.batches import images_of, moved
 
@@ -150,12 +151,10 @@ def _of_folder(root: Path, how: Reading) -> Source:
     """A folder with a folder of images for each label."""
     if not root.is_dir():
         raise InputError(f"there is no folder {root}")
-    by_label = {
-        folder.name: sorted(path for path in folder.iterdir() if path.suffix.lower() in ENDINGS)
-        for folder in sorted(root.iterdir())
-        if folder.is_dir() and not folder.name.startswith(".")
-    }
-    by_label = {name: paths for name, paths in by_label.items() if paths}
+    try:
+        by_label = {name: found.files for name, found in listing.of_split(root).items() if found.files}
+    except data.DataError as error:
+        raise InputError(str(error)) from error
     if not by_label:
         raise InputError(f"{root} has no folders of images ({', '.join(sorted(ENDINGS))}), one for each label")
     paths = [path for found in by_label.values() for path in found]

@@ -1,9 +1,10 @@
 """Data sets as uint8 tensors: embedded glyphs, image folders, and what torchvision can download.
 
-What is not embedded is read from image folders (`folders`), as which `downloads` are laid out, too.  Images are
-decoded once into the store and memory-mapped from there (`decoding`): a data set larger than memory is streamed by
-the operating system, and what a GPU has no room for goes there batch by batch (`streams`).  `splits` are what
-networks train on, in batches made by `augmentation`.  Source: section 1.
+What is not embedded is read from image folders (`folders`), as which `downloads` are laid out, too: `listing` says
+which files each label has, `pictures` reads one.  Images are decoded once into the store and memory-mapped from there
+(`decoding`): a data set larger than memory is streamed by the operating system, and what a GPU has no room for goes
+there batch by batch (`streams`).  `splits` are what networks train on, in batches made by `augmentation`.
+Source: section 1.
 """
 
 from singlefilter.data.augmentation import augment, batches, mix, to_input

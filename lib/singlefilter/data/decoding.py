@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import hashlib
+import json
 import logging
 import shutil
 import warnings
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import joblib
@@ -13,12 +18,21 @@ import numpy as np
 import torch
 
 from singlefilter import profiles, progress, store
-from singlefilter.data import glyphs
+from singlefilter.data import glyphs, pictures
 from singlefilter.data.downloads import download
-from singlefilter.data.folders import find, in_words, list_images, listing_digest, read_image, split_folder
-from singlefilter.data.splits import DataError, Split
+from singlefilter.data.folders import find, in_words, list_images, listing_digest, split_folder, split_folders
+from singlefilter.data.listing import Found
+from singlefilter.data.listing import in_words as kinds_in_words
+from singlefilter.data.pictures import read_image
+from singlefilter.data.splits import Split
 
 log = logging.getLogger(__name__)
+
+CHUNK = 1000  # images that are decoded and noted at a time
+_AS_NOW = ".read"  # a note beside a stage: its pixels are as `pictures` reads them
+_READ_AS = "with depth, EXIF and transparency"
+_LISTED = "\0"  # what a list of names begins with that a line each would not give back
+Files = dict[str, dict[str, Found]]
 
 
 def load(config: profiles.Data, seed: int, data_dir: str | Path | None = None) -> dict[str, Split]:
@@ -32,7 +46,7 @@ def load(config: profiles.Data, seed: int, data_dir: str | Path | None = None) -
 
 def read(folder: Path) -> dict[str, Split]:
     """Splits `train` and `test` of a stage folder, memory-mapped and not to be written to."""
-    names = tuple((folder / "names.txt").read_text(encoding="utf-8").split("\n"))
+    names = names_from((folder / "names.txt").read_bytes().decode("utf-8"))
     splits = {}
     for split in profiles.SPLITS:
         with warnings.catch_warnings():  # a map that might be written to counts as memory, which there is less of
@@ -40,6 +54,17 @@ def read(folder: Path) -> dict[str, Split]:
             images = torch.from_numpy(np.load(folder / f"{split}_images.npy", mmap_mode="r"))
         splits[split] = Split(images, torch.from_numpy(np.load(folder / f"{split}_labels.npy")), names)
     return splits
+
+
+def names_as_text(names: Sequence[str]) -> str:
+    """Names of labels, a line each; a list in JSON after a null character where a name has line breaks in it."""
+    text = "\n".join(names)
+    return text if tuple(text.split("\n")) == tuple(names) else _LISTED + json.dumps(list(names))
+
+
+def names_from(text: str) -> tuple[str, ...]:
+    """What `names_as_text` wrote."""
+    return tuple(json.loads(text[1:]) if text.startswith(_LISTED) else text.split("\n"))
 
 
 def stage(config: profiles.Data, seed: int, data_dir: str | Path | None = None) -> Path:
@@ -50,12 +75,46 @@ def stage(config: profiles.Data, seed: int, data_dir: str | Path | None = None) 
         key = {"data": config, "seed": seed, "glyphs": glyphs.EDITION}
         return store.stage("data", key, lambda work: _draw_glyphs(config, seed, work))
     root = find(config.name, data_dir) or download(config.name, data_dir)
-    files = {split: list_images(split_folder(root, split), config, split) for split in profiles.SPLITS}
-    if files["train"].keys() != files["test"].keys():
-        odd = sorted(files["train"].keys() ^ files["test"].keys())
-        raise DataError(f"{root}: these labels are in one of train and test only: {', '.join(odd[:5])}")
+    files = list_images(root, config)
     key = {"data": config, "seed": seed if config.labels else None, "files": listing_digest(files, root)}
-    return store.stage("data", key, lambda work: _decode(files, config, seed, work))
+    folder = store.stage_folder("data", key)
+    if store.is_complete(folder) and not _is_as_now(folder, files):
+        log.warning(
+            "%s: decoded before depth, EXIF and transparency of images counted, and some have these: set aside as %s "
+            "and decoded again; what was trained on them is trained again", folder.name, store.set_aside(folder).name,
+        )  # fmt: skip
+    found = store.stage("data", key, lambda work: _decode(root, files, config, seed, work))
+    _note_as_now(found)
+    return found
+
+
+def _is_as_now(folder: Path, files: Files) -> bool:
+    """Whether decoded images are as they would be decoded now; looked at once, since others may have decoded them."""
+    with contextlib.suppress(OSError):
+        if store.noted(_note(folder)) == _READ_AS:
+            return True
+    paths = [path for split in files.values() for found in split.values() for path in found.files]
+    parts = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
+    title = "looking for depth, EXIF and transparency"
+    looked = joblib.Parallel(n_jobs=min(len(parts), joblib.cpu_count()), return_as="generator")(
+        joblib.delayed(_any_otherwise)(part) for part in parts
+    )
+    otherwise = any(list(progress.bar(looked, title, "thousand", total=len(parts))))
+    return not otherwise or store.noted(_note(folder)) == _READ_AS  # another process may have been faster
+
+
+def _any_otherwise(paths: Sequence[Path]) -> bool:
+    return any(map(pictures.read_otherwise, paths))
+
+
+def _note(folder: Path) -> Path:
+    return folder.with_name(folder.name + _AS_NOW)
+
+
+def _note_as_now(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        if store.noted(_note(folder)) != _READ_AS:
+            store.note(_note(folder), _READ_AS)
 
 
 def _draw_glyphs(config: profiles.Data, seed: int, work: Path) -> None:
@@ -66,42 +125,76 @@ def _draw_glyphs(config: profiles.Data, seed: int, work: Path) -> None:
     (work / "names.txt").write_text("\n".join(names), encoding="utf-8")
 
 
-def _decode(files: dict[str, dict[str, list[Path]]], config: profiles.Data, seed: int, work: Path) -> None:
+def _decode(root: Path, files: Files, config: profiles.Data, seed: int, work: Path) -> None:
     names = sorted(files["train"])
     if config.labels:
         chosen = np.random.default_rng(seed).choice(len(names), config.labels, replace=False)
         names = [names[i] for i in sorted(chosen)]
     for split, by_label in files.items():
-        paths = [path for name in names for path in by_label[name]]
-        labels = np.repeat(np.arange(len(names)), [len(by_label[name]) for name in names])
+        _say_what_is_left_out(root, split, by_label)
+        paths = [path for name in names for path in by_label[name].files]
+        labels = np.repeat(np.arange(len(names)), [len(by_label[name].files) for name in names])
         target, size = work / f"{split}_images.npy", config.image_size
         decoded = work / f"{split}-decoded"  # what an interrupted call has done
-        if not decoded.exists():
+        if not (decoded.is_dir() and _is_array(target, (len(paths), 3, size, size))):
+            for old in (decoded, target):
+                shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink(missing_ok=True)
             np.lib.format.open_memmap(target, "w+", np.uint8, (len(paths), 3, size, size)).flush()
             decoded.mkdir()
-        chunks = range(0, len(paths), 1000)
-        converted = joblib.Parallel(n_jobs=min(len(chunks), joblib.cpu_count()))(
-            joblib.delayed(_decode_chunk)(target, start, paths[start : start + 1000], size, decoded / str(start))
+        chunks = range(0, len(paths), CHUNK)
+        counts = joblib.Parallel(n_jobs=min(len(chunks), joblib.cpu_count()))(
+            joblib.delayed(_decode_chunk)(target, start, paths[start : start + CHUNK], size, decoded / str(start))
             for start in progress.bar(chunks, f"decoding {split} images", "thousand", total=len(chunks))
         )
-        if count := sum(converted):
-            log.warning("%s: %d of %d images were converted to RGB, %d pixels wide", split, count, len(paths), size)
+        counted = sum(map(Counter, counts), Counter())
+        for what, words in pictures.WORDS.items():
+            if counted[what]:
+                wide = f", {size} pixels wide" if what == pictures.CONVERTED else ""
+                log.warning("%s: %d of %d images %s%s", split, counted[what], len(paths), words, wide)
         np.save(work / f"{split}_labels.npy", labels.astype(np.int64))
     for split in files:  # not before all of them are decoded
         shutil.rmtree(work / f"{split}-decoded")
     words = in_words(sorted(files["train"]))
-    (work / "names.txt").write_text("\n".join(words[name] for name in names), encoding="utf-8")
+    text = names_as_text([words[name] for name in names])
+    (work / "names.txt").write_bytes(text.encode("utf-8"))
 
 
-def _decode_chunk(target: Path, start: int, paths: list[Path], size: int, note: Path) -> int:
-    """Decode images into their places, where that is not noted as done; how many were not RGB of that size."""
-    if note.exists():
-        return int(note.read_text())
-    images, converted = np.load(target, mmap_mode="r+"), 0
-    for offset, path in enumerate(paths):
-        images[start + offset], as_it_is = read_image(path, size)
-        converted += not as_it_is
+def _say_what_is_left_out(root: Path, split: str, by_label: dict[str, Found]) -> None:
+    taken = split_folder(root, split)
+    if others := [folder.name for folder in split_folders(root, split) if folder != taken]:
+        log.warning("%s: %s/ is read as %s images, not %s/", root, taken.name, split, "/, ".join(others))
+    if left_out := sum((found.left_out for found in by_label.values()), Counter()):
+        log.warning("%s: left out, since not images of a kind that is read: %s", taken, kinds_in_words(left_out))
+
+
+def _is_array(path: Path, shape: tuple[int, ...]) -> bool:
+    """Whether a file is an array of images of this shape, all of it."""
+    if not path.is_file():  # a pipe would be waited for
+        return False
+    try:
+        images = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError):
+        return False
+    return images.dtype == np.uint8 and images.shape == shape
+
+
+def _decode_chunk(target: Path, start: int, paths: list[Path], size: int, note: Path) -> dict[str, int]:
+    """Decode images into their places, where they are not noted as done; how many of them needed what."""
+    images = np.load(target, mmap_mode="r+")
+    own = images[start : start + len(paths)]
+    said = store.noted(note)
+    if said is not None:
+        checksum, counts = json.loads(said)
+        if checksum == _checksum(own):
+            return counts
+    counts = Counter()
+    for place, path in enumerate(paths):
+        own[place], done = read_image(path, size)
+        counts.update(done)
     images.flush()
-    with store.atomic_file(note) as temporary:
-        temporary.write_text(str(converted))
-    return converted
+    store.note(note, json.dumps([_checksum(own), counts]))
+    return dict(counts)
+
+
+def _checksum(images: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()

@@ -10,7 +10,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from singlefilter import profiles, progress
-from singlefilter.data.folders import DOWNLOADS, TITLES, data_folder, how_to_get, split_folder, title
+from singlefilter.data.folders import DOWNLOADS, TITLES, data_folder, how_to_get, seen, split_folder, title
 from singlefilter.data.splits import DataError
 
 log = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ def download(name: str, data_dir: str | Path | None = None) -> Path:
     """Download a data set through torchvision (checksums verified) and lay it out as image folders."""
     root = data_folder(data_dir)
     if name not in DOWNLOADS:
-        raise DataError(f"{title(name)} is not in {root / name}: {how_to_get(name)}")
+        raise DataError(f"{title(name)} is not in {root / name}{seen(root / name)}: {how_to_get(name)}")
     import torchvision
 
     maker = getattr(torchvision.datasets, DOWNLOADS[name])

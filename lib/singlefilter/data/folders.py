@@ -1,4 +1,4 @@
-"""Where data sets are, and what is in them: `data_dir/<name>/{train,test}/<label>/*.png|jpg|webp`."""
+"""Where data sets are, and what is in them: `data_dir/<name>/{train,test}/<label>/*.png` and what Pillow reads."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import os
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from singlefilter import profiles, store
-from singlefilter.data import glyphs
+from singlefilter.data import glyphs, listing
+from singlefilter.data.pictures import ENDINGS, read_image
 from singlefilter.data.splits import DataError
 
 TITLES = {
@@ -22,8 +22,7 @@ TITLES = {
     "imagenet": "ImageNet",
 }
 DOWNLOADS = {"cifar10": "CIFAR10", "cifar100": "CIFAR100", "fashionmnist": "FashionMNIST"}  # torchvision's names
-ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
-_FOLDERS = {"train": ("train",), "test": ("test", "val")}
+_FOLDERS = {"train": ("train", "training"), "test": ("test", "val", "validation", "valid", "testing")}
 
 
 def data_folder(given: str | Path | None = None) -> Path:
@@ -40,6 +39,15 @@ def find(name: str, data_dir: str | Path | None = None) -> Path | None:
 def title(name: str) -> str:
     """How a data set is called in figures: a known one by its usual name, one's own by the name of its folder."""
     return TITLES.get(name, name)
+
+
+def seen(root: Path) -> str:
+    """What is in the place of a data set that is not one, in words to end a message with."""
+    if not root.is_dir():
+        return ""
+    there = sorted(path.name + "/" * path.is_dir() for path in root.iterdir() if not path.name.startswith("."))
+    more = f" and {len(there) - 6} more" if len(there) > 6 else ""
+    return f" (there is: {', '.join(map(repr_of, there[:6])) or 'nothing'}{more})"
 
 
 def how_to_get(name: str) -> str:
@@ -65,90 +73,103 @@ def sample(name: str, count: int, seed: int, data_dir: str | Path | None = None)
     root = find(name, data_dir)
     if root is None:
         raise DataError(how_to_get(name))
-    folders = _label_folders(split_folder(root, "test"))
-    if not folders:
+    found = listing.of_split(split_folder(root, "test"))
+    if not found:
         raise DataError(f"{root} is empty. {how_to_get(name)}.")
-    words = in_words([folder.name for folder in folders])
-    chosen = sorted(rng.choice(len(folders), min(count, len(folders)), replace=False))
+    labels = list(found)
+    words = in_words(labels)
     images = []
-    for folder in (folders[i] for i in chosen):
-        files = _image_files(folder)
+    for label in (labels[i] for i in sorted(rng.choice(len(labels), min(count, len(labels)), replace=False))):
+        files = found[label].files
         if not files:
-            raise DataError(f"{folder} holds no images ({', '.join(ENDINGS)})")
+            raise DataError(f"{split_folder(root, 'test') / label} holds no images ({', '.join(ENDINGS)})")
         file = files[rng.integers(len(files))]
-        images.append((words[folder.name], file.name, read_image(file, None)[0]))
+        images.append((words[label], file.name, read_image(file, None)[0]))
     return images
 
 
 def split_folder(root: Path, split: str) -> Path | None:
-    """Folder of a split of a data set, None where it is not there."""
-    return next((root / name for name in _FOLDERS[split] if (root / name).is_dir()), None)
+    """Folder of a split of a data set, None where it is not there.
+
+    Of several, such as `test` and `val`, the first that has a folder for each label.
+    """
+    there = split_folders(root, split)
+    return next((folder for folder in there if listing.is_laid_out(folder)), there[0] if there else None)
 
 
-def _label_folders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+def split_folders(root: Path, split: str) -> list[Path]:
+    """All folders that may be that of a split, whatever the case of their names, the likeliest first."""
+    if not root.is_dir():
+        return []
+    rank = {name: place for place, name in enumerate(_FOLDERS[split])}
+    there = [path for path in root.iterdir() if path.name.lower() in rank and path.is_dir()]
+    return sorted(there, key=lambda path: (rank[path.name.lower()], path.name.lower() != path.name, path.name))
 
 
-def _image_files(folder: Path) -> list[Path]:
-    # By name as text: a Path for each of a million files would take minutes to make and to sort.
-    names = sorted(name for name in os.listdir(folder) if name.lower().endswith(ENDINGS))
-    return [folder / name for name in names]
+def list_images(root: Path, config: profiles.Data) -> dict[str, dict[str, listing.Found]]:
+    """Image files of each label of each split, sorted by name, as many as asked for; labels in ascending order."""
+    found: dict[str, dict[str, listing.Found]] = {}
+    for split in profiles.SPLITS:
+        folder = split_folder(root, split)
+        found[split] = listing.of_split(folder, found["train"] if found else None)
+        _check(folder, found[split], config, split)
+    if found["train"].keys() != found["test"].keys():
+        odd = sorted(found["train"].keys() ^ found["test"].keys())
+        raise DataError(f"{root}: these labels are in one of train and test only: {', '.join(map(repr_of, odd[:5]))}")
+    return found
 
 
-def list_images(folder: Path, config: profiles.Data, split: str) -> dict[str, list[Path]]:
-    """Image files of each label, sorted by name, as many as asked for; label names in ascending order."""
+def _check(folder: Path, found: dict[str, listing.Found], config: profiles.Data, split: str) -> None:
+    """Keep as many images of each label as asked for.  Raises `DataError` for fewer, and for too few labels."""
     wanted = config.train_per_label if split == "train" else config.test_per_label
-    files = {}
-    for label in _label_folders(folder):
-        images = _image_files(label)
-        if len(images) < (wanted or 1):
-            raise DataError(f"{label}: {len(images)} images, {wanted or 'at least one'} wanted ({split}_per_label)")
-        files[label.name] = images[:wanted]
+    for label, of_label in found.items():
+        count = len(of_label.files)
+        if count < (wanted or 1):
+            others = f"; others are left out: {listing.in_words(of_label.left_out)}" if of_label.left_out else ""
+            raise DataError(
+                f"{folder / label}: {count} images, {wanted or 'at least one'} wanted ({split}_per_label){others}"
+            )
+        left = wanted or count
+        for name, files in of_label.by_folder.items():
+            of_label.by_folder[name] = files[:left]
+            left -= len(of_label.by_folder[name])
     fewest = profiles.FEWEST_LABELS
-    if len(files) < max(fewest, config.labels or fewest):
-        raise DataError(f"{folder}: {len(files)} label folders, {config.labels or f'at least {fewest}'} wanted")
-    return files
+    if len(found) < max(fewest, config.labels or fewest):
+        raise DataError(f"{folder}: {len(found)} label folders, {config.labels or f'at least {fewest}'} wanted")
 
 
-def listing_digest(files: dict[str, dict[str, list[Path]]], root: Path) -> str:
+def listing_digest(files: dict[str, dict[str, listing.Found]], root: Path) -> str:
     """What tells one state of the folders from another without reading them: names, sizes, times."""
     digest = hashlib.sha256(str(root).encode())
     for split in files.values():
-        for label, paths in split.items():
+        of_folder = {name: paths for found in split.values() for name, paths in found.by_folder.items()}
+        for label, paths in sorted(of_folder.items()):  # names as they are on the disk
             for path in paths:
                 status = os.stat(path)
-                digest.update(f"{label}\0{path.name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+                line = f"{label}\0{path.name}\0{status.st_size}\0{status.st_mtime_ns}\n"
+                digest.update(line.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
-def in_words(folders: list[str]) -> dict[str, str]:
-    """A name to read for each label folder: its own, but for ImageNet's, which are numbers of synsets.
+def in_words(labels: list[str]) -> dict[str, str]:
+    """A name to read for each label: its folder's own, but for ImageNet's, which are numbers of synsets.
 
-    torchvision knows their words in the order of these numbers, so all 1,000 have to be there.
+    torchvision knows their words in the order of these numbers, so all 1,000 have to be there.  Bytes that are no
+    UTF-8 are written out, since no text file would take them.
     """
-    words = folders
-    if len(folders) == 1000 and (folders[0], folders[-1]) == ("n01440764", "n15075141"):
+    words = [readable(label) for label in labels]
+    if len(labels) == 1000 and (labels[0], labels[-1]) == ("n01440764", "n15075141"):
         from torchvision.models import EfficientNet_B0_Weights
 
         words = EfficientNet_B0_Weights.IMAGENET1K_V1.meta["categories"]
-    return dict(zip(folders, words, strict=True))
+    return dict(zip(labels, words, strict=True))
 
 
-def read_image(path: Path, size: int | None) -> tuple[np.ndarray, bool]:
-    """One image, uint8 `[3, H, W]`, and whether it was RGB of this size.
+def readable(name: str) -> str:
+    """A name with bytes that are no UTF-8 as `\\xff`."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
-    With a size, its shorter side is scaled to it and the middle cut out.
-    """
-    try:
-        with Image.open(path) as image:
-            as_it_is = image.mode == "RGB" and image.size == (size, size)
-            picture = image.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} is not a readable image ({error}); replace or remove it") from error
-    if size is not None and picture.size != (size, size):
-        scale = size / min(picture.size)
-        wide, high = (max(size, round(side * scale)) for side in picture.size)
-        picture = picture.resize((wide, high), Image.Resampling.BILINEAR)
-        left, top = (wide - size) // 2, (high - size) // 2
-        picture = picture.crop((left, top, left + size, top + size))
-    return np.asarray(picture).transpose(2, 0, 1), as_it_is
+
+def repr_of(name: str) -> str:
+    """A label's name in one line of a message."""
+    return name if name.isprintable() else repr(name)

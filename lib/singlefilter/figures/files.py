@@ -4,6 +4,7 @@ A figure is three files of one name in one folder: the table (.csv) and its draw
 the table as read back from its file, so that drawing again later gives the same bytes.
 """
 
+import csv
 import io
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from singlefilter import store
+from singlefilter import lettering, store
 from singlefilter.drawing import TableError, read_table, require, style
 from singlefilter.figures import registry
 
@@ -64,7 +65,9 @@ def _draw(path: Path) -> tuple[Figure, list[Path]]:
 
 def _as_csv(table: pd.DataFrame) -> bytes:
     flags = {column: int for column in table.columns if table[column].dtype == bool}
-    return table.astype(flags).to_csv(index=False, lineterminator="\n").encode("utf-8")
+    # A carriage return in a name would end its line; where there is none, nothing is quoted that need not be.
+    quoting = csv.QUOTE_ALL if "\r" in lettering.text_of(table) else csv.QUOTE_MINIMAL
+    return table.astype(flags).to_csv(index=False, lineterminator="\n", quoting=quoting).encode("utf-8")
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -32,19 +32,17 @@ import safetensors.torch
 import yaml
 
 from singlefilter import profiles, store
-from singlefilter.figures import publishing, registry
+from singlefilter.figures import contents, publishing, registry
+from singlefilter.figures.contents import PackError
 from singlefilter.pipeline import stages
 
 log = logging.getLogger(__name__)
 
 LARGEST = 16 * 2**20  # bytes of a file
 FILES = 8
+MOST_TIMES = 2  # as many bytes as these hold is what a pack may unpack to; weights can hardly be compressed
 _PART = re.compile(r"(?P<pack>.+-(?P<digest>[0-9a-f]{12}))-(?P<number>\d+)-of-(?P<parts>\d+)\.pack")
 _MIB = 2**20
-
-
-class PackError(RuntimeError):
-    """A pack that cannot be made or put in place; the message says why and what to do."""
 
 
 def packed(run: stages.Run, cuts: Sequence[int] = ()) -> stages.Run:
@@ -84,8 +82,9 @@ def pack(run: stages.Run, to: Path, cuts: Sequence[int] = ()) -> list[Path]:
             for path, content in _contents(run, packed(run, cuts)):
                 # without the time of day: the same content is the same pack
                 zipped.writestr(zipfile.ZipInfo(path), content, zipfile.ZIP_DEFLATED)
+            unpacked = sum(entry.file_size for entry in zipped.infolist())
         size, parts = archive.stat().st_size, math.ceil(archive.stat().st_size / LARGEST)
-        if parts > FILES:
+        if parts > FILES or unpacked > MOST_TIMES * FILES * LARGEST:
             raise PackError(_too_large(archive, size))
         name = f"{run.profile.name}-{store.file_checksum(archive)[:12]}"
         written = [to / f"{name}-{number}-of-{parts}.pack" for number in range(1, parts + 1)]
@@ -113,8 +112,12 @@ def unpack(files: Iterable[Path]) -> list[Path]:
 def _contents(run: stages.Run, drawn: stages.Run) -> Iterator[tuple[str, bytes]]:
     """Path in the project and content of every file of a pack."""
     folder = publishing.folder(run)
-    for path in sorted(path for path in folder.glob("*") if path.is_file()):
-        yield f"figures/{folder.name}/{path.name}", path.read_bytes()
+    there = {f"figures/{folder.name}/{path.name}": path for path in sorted(folder.glob("*")) if path.is_file()}
+    for name, path in there.items():
+        if contents.belongs(name):
+            yield name, path.read_bytes()
+    if stray := [name for name in there if not contents.belongs(name)]:
+        log.warning("left out, since no figures: %s", ", ".join(stray))
     yield f"runs/{drawn.profile.name}.yaml", _as_yaml(drawn.profile).encode()
     pairs, missing = {}, []
     for whole, part in zip(registry.networks(packed(run)), registry.networks(drawn), strict=True):
@@ -137,17 +140,17 @@ def _of_stage(source: Path, target: Path, heads: Path, part: stages.Run) -> dict
     files = {name: source / name for name in manifest["files"] if name != stages.NETWORK}
     left_out = sorted(manifest["files"].keys() - files.keys())
     if source.name == target.name:
-        contents = {name: path.read_bytes() for name, path in files.items()}
+        kept = {name: path.read_bytes() for name, path in files.items()}
     else:
-        contents = {name: _of_heads(path, names) for name, path in files.items()}
+        kept = {name: _of_heads(path, names) for name, path in files.items()}
         of_heads = store.plain(part.profile.heads) if target == heads else heads.name.rpartition("-")[2]
         manifest["config"] |= {"heads": of_heads}
     manifest["files"] = {
-        name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        for name, content in contents.items()
+        name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()} for name, content in kept.items()
     }
     manifest["packed"] = {"from": source.name, "left_out": left_out}
-    return contents | {store.MANIFEST: json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False).encode()}
+    manifest = store.sealed(manifest)
+    return kept | {store.MANIFEST: json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False).encode()}
 
 
 def _of_heads(path: Path, names: set[str]) -> bytes:
@@ -190,6 +193,8 @@ def _by_pack(files: Iterable[Path]) -> list[list[Path]]:
             raise PackError(f"{path} is not named like a file of a pack, <profile>-<checksum>-1-of-3.pack")
         packs[match["pack"], int(match["parts"])][int(match["number"])] = path
     for (name, parts), there in packs.items():
+        if not 1 <= parts <= FILES:
+            raise PackError(f"pack {name} has {parts} files; there are {FILES} at most")
         if missing := sorted(set(range(1, parts + 1)) - there.keys()):
             raise PackError(f"pack {name} has {parts} files; missing: {_listed(missing)}")
     return [[there[number] for number in sorted(there)] for there in packs.values()]
@@ -197,6 +202,8 @@ def _by_pack(files: Iterable[Path]) -> list[list[Path]]:
 
 def _extracted(pieces: Sequence[Path], work: Path) -> Path:
     """Folder with `runs/` and `figures/` as the pieces of a pack hold them, every file as it was written."""
+    if large := [piece.name for piece in pieces if not piece.is_file() or piece.stat().st_size > LARGEST]:
+        raise PackError(f"{large[0]} is no file of at most {LARGEST / _MIB:g} MiB, as those of a pack are")
     archive = work / "archive.zip"
     with archive.open("wb") as whole:
         for piece in pieces:
@@ -204,8 +211,7 @@ def _extracted(pieces: Sequence[Path], work: Path) -> Path:
                 shutil.copyfileobj(file, whole)
     if not store.file_checksum(archive).startswith(_PART.fullmatch(pieces[0].name)["digest"]):
         raise PackError(f"{pieces[0].name} and what belongs to it are not as they were written; fetch them again")
-    with zipfile.ZipFile(archive) as zipped:
-        zipped.extractall(work / "content")
+    contents.extract(archive, work / "content", MOST_TIMES * FILES * LARGEST)
     archive.unlink()
     return work / "content"
 
@@ -218,7 +224,11 @@ def _put_in_place(content: Path) -> list[Path]:
     damaged = [target for path, target in place.items() if path in folders and not store.is_complete(path)]
     if damaged:
         raise PackError(f"not as their manifests say, so that nothing was put in place: {_listed(damaged)}")
-    there = {path: target for path, target in place.items() if target.is_file() or store.is_complete(target)}
+    there = {
+        path: target
+        for path, target in place.items()
+        if (store.is_complete(target) if path in folders else target.exists())
+    }
     different = [target for path, target in there.items() if not _holds(target, path)]
     if different:
         raise PackError(f"there already, and different; move away or remove: {_listed(different)}")
@@ -236,7 +246,7 @@ def _put_in_place(content: Path) -> list[Path]:
 def _holds(there: Path, packed: Path) -> bool:
     """Whether a file is that of a pack, or a stage has all files of it: here with its network, there without."""
     if packed.is_file():
-        return there.read_bytes() == packed.read_bytes()
+        return there.is_file() and there.read_bytes() == packed.read_bytes()
     return store.manifest(packed)["files"].items() <= store.manifest(there)["files"].items()
 
 

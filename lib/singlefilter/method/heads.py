@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from singlefilter import data, distributed, profiles
 from singlefilter.method import features
-from singlefilter.networks import epochs, training
+from singlefilter.networks import checkpoints, epochs, training
 from singlefilter.networks.calling import Forward, prepared
 from singlefilter.networks.capture import reading
 from singlefilter.networks.cuts import check_steady
@@ -167,6 +167,7 @@ def fit(
         return fit_features(
             features.by_epoch(trunk, fan_ins, train, recipe, seed), len(train), points, len(train.names), recipe,
             on=on, seed=seed, checkpoint=checkpoint, deadline=deadline,
+            of="" if checkpoint is None else checkpoints.fingerprint(model.state_dict()),
         )  # fmt: skip
 
 
@@ -206,11 +207,12 @@ def fit_features(
     seed: int,
     checkpoint: Path | None = None,
     deadline: float = math.inf,
+    of: str = "",
 ) -> tuple[dict[str, torch.Tensor], pd.DataFrame]:
     """Train heads from the features that a frozen trunk gives; `fit` without the trunk.
 
     batches: by epoch, the features of each head, float32 `[batch, filters * positions]`, and labels, int64; images:
-    how many are in an epoch.
+    how many are in an epoch; of: tells a checkpoint of this trunk from others.
     """
     together = LinearHeads(initial_weights(points, labels, seed)).to(on)
     steps = training.optimizer(together.parameters(), recipe)
@@ -232,7 +234,7 @@ def fit_features(
 
     rows = epochs.run_epochs(
         batches, images, recipe, steps, step, close_epoch, {"weights": together, "optimizer": steps},
-        seed=seed, checkpoint=checkpoint, deadline=deadline, title="training heads",
+        seed=seed, checkpoint=checkpoint, deadline=deadline, title="training heads", of=of,
     )  # fmt: skip
     shaped = {
         point.name: weight.detach().reshape(labels, point.cut.filters, point.positions).cpu()

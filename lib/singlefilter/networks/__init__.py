@@ -1,7 +1,8 @@
 """Networks: built, trained, and cut.
 
-`vgg`, `efficientnet` and `transformer` are the architectures, `building` makes the network of a profile, `training`
-trains it in the `epochs` that heads are trained in too.
+`vgg`, `efficientnet` and `transformer` are the architectures, `building` makes the network of a profile, perhaps from
+weights that are `ready`, `training` trains it in the `epochs` that heads are trained in too, which go on from
+`checkpoints`.
 Of any `nn.Module`: `places` says how a place in it is written and what a cut point is, `layouts` which axis of a map
 are its filters, `capture` reads maps while it runs, `calling` calls it, `cuts` finds cut points, `folding` makes a
 pass faster.

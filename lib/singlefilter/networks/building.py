@@ -9,13 +9,18 @@ from torch import nn
 from torch.nn import functional
 
 from singlefilter import profiles
+from singlefilter.networks import ready
 from singlefilter.networks.efficientnet import efficientnet_b0
 from singlefilter.networks.transformer import CCT
 from singlefilter.networks.vgg import VGG
 
 
 def build(config: profiles.Network, labels: int, image_size: int, seed: int) -> nn.Module:
-    """The network of a profile, initialised from a seed (its ready weights, where it names any, are loaded)."""
+    """The network of a profile, initialised from a seed (its ready weights, where it names any, are loaded).
+
+    Raises `ready.WeightsError` where these cannot be had or do not fit.
+    """
+    of_imagenet = config.weights if config.weights == profiles.IMAGENET else None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if config.name == "vgg":
@@ -24,7 +29,9 @@ def build(config: profiles.Network, labels: int, image_size: int, seed: int) -> 
             size = config.input_size or image_size
             model = CCT(config.depth, config.width, config.attention_heads, labels, size, config.halvings)
         else:
-            model = efficientnet_b0(labels, config.weights)
+            model = efficientnet_b0(labels, of_imagenet)
+    if config.weights and not of_imagenet:
+        ready.load(model, config.weights)
     return Resized(model, config.input_size) if config.input_size else model
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import functools
-import logging
 import math
-import pickle
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,9 +11,8 @@ from pathlib import Path
 
 import torch
 
-from singlefilter import data, distributed, profiles, progress, store
-
-log = logging.getLogger(__name__)
+from singlefilter import data, distributed, profiles, progress
+from singlefilter.networks import checkpoints
 
 SECONDS_BETWEEN_CHECKPOINTS = 20  # of a large network on a GPU, saving takes as long as an epoch
 
@@ -60,6 +57,7 @@ def run_epochs(
     deadline: float,
     title: str,
     before_epoch: Callable[[], object] = lambda: None,
+    of: str = "",
 ) -> list[dict]:
     """Epochs of a recipe, from its checkpoint when there is one: what networks and heads have in common.
 
@@ -67,7 +65,8 @@ def run_epochs(
     passes of a batch and returns losses and counts of correct answers, one each of what is trained; they are summed
     on the device, so no step waits for the GPU.  `close_epoch` makes the epoch's rows from mean losses and
     accuracies.  `state`: what goes into the checkpoint, by name.  `seed`: dropout of an epoch is decided by it, the
-    epoch's number and the rank.
+    epoch's number and the rank.  `of`: what a checkpoint is of beside stage, recipe, seed and shapes, where it lies
+    in no stage's folder.
 
     The checkpoint is written before a pause, and else after the first epoch that ends
     `SECONDS_BETWEEN_CHECKPOINTS` after the one before: so much and an epoch is what any other end repeats.  After the
@@ -78,13 +77,17 @@ def run_epochs(
     written.  Raises `distributed.RankError` where no batch has an image for each.
     """
     distributed.require_shares(min(images, recipe.batch), title)
-    rows, first = _resume(checkpoint, state)
+    identity = checkpoints.identity(
+        checkpoint, state, recipe=recipe, seed=seed, images=images, work=title, network=of
+    )
+    rows, first = checkpoints.resume(checkpoint, identity, state, recipe.epochs)
     kept, kept_at = first, time.perf_counter()
 
     def keep(epochs: int) -> None:
         nonlocal kept, kept_at
         if epochs > kept:
-            _save(checkpoint, state, rows, epochs)
+            if checkpoint is not None and distributed.rank() == 0:
+                checkpoints.save(checkpoint, identity, state, rows, epochs)
             kept, kept_at = epochs, time.perf_counter()
 
     def has_to_pause(epochs: int) -> bool:
@@ -127,32 +130,3 @@ def run_epochs(
         if epoch + 1 < recipe.epochs and time.perf_counter() - kept_at >= SECONDS_BETWEEN_CHECKPOINTS:
             keep(epoch + 1)
     return rows
-
-
-def _save(checkpoint: Path | None, state: dict, rows: list[dict], epochs: int) -> None:
-    if checkpoint is not None and distributed.rank() == 0:
-        content = {name: part.state_dict() for name, part in state.items()} | {"rows": rows, "epochs": epochs}
-        with store.atomic_file(checkpoint) as temporary:
-            try:
-                torch.save(content, temporary)
-            except RuntimeError as error:  # torch's own word for a full disk
-                raise OSError(f"{checkpoint} could not be written, the one before it is kept: {error}") from error
-
-
-def _resume(checkpoint: Path | None, state: dict) -> tuple[list[dict], int]:
-    content = distributed.only_first(lambda: _read(checkpoint))
-    if content is None:
-        return [], 0
-    for name, part in state.items():
-        part.load_state_dict(content[name])
-    return content["rows"], content["epochs"]
-
-
-def _read(checkpoint: Path | None) -> dict | None:
-    if checkpoint is None or not checkpoint.exists():
-        return None
-    try:
-        return torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        log.warning("%s cannot be read (%s): starting over", checkpoint, error)
-        return None

@@ -23,7 +23,7 @@ from singlefilter import data, distributed, networks, profiles, store
 from singlefilter import provenance as where_from
 from singlefilter.method import fields
 from singlefilter.method import heads as heads_
-from singlefilter.networks import training
+from singlefilter.networks import checkpoints, ready, training
 
 NAMES = ("data", "train", "heads", "measure")
 BATCHES_TO_SETTLE = 20  # of 100 images, for batch norms of a network that is not trained
@@ -197,6 +197,8 @@ def configs(run: Run) -> dict[str, dict]:
     profile = run.profile
     images = _checksums(data_folder(run))
     train = {"images": images, "network": profile.network, "training": profile.training, "seed": profile.seed}
+    if profile.network.weights not in (None, profiles.IMAGENET):  # a file counts by its content
+        train |= {"network": _without_weights(profile), "weights": ready.checksum(profile.network.weights)}
     if profile.part != profiles.Part():
         train["part"] = profile.part
     if _settles_norms(profile):
@@ -288,7 +290,7 @@ def _finish(work: Path, file: str, tensors: dict[str, torch.Tensor], curves: pd.
         save_file(tensors, work / file)
         if curves is not None:
             curves.to_csv(work / "curves.csv", index=False)
-        (work / "checkpoint.pt").unlink(missing_ok=True)  # there is none after no epoch at all
+        checkpoints.remove(work / "checkpoint.pt")
 
 
 _BUILDERS: dict[str, Callable[[Run], object]] = {

@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import logging
 import os
-import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,21 +41,23 @@ class Done:
 
     items: how many it has; found: how many of them were in the store already; seconds: of this call, by the clock;
     alone: of the stages that it finished, added up, as the store noted them: each once, in whole when an earlier
-    call had begun it, and as long as it took beside the others.
+    call had begun it, and as long as it took beside the others; threads: that each of these computed with.
     """
 
     items: int
     found: int
     seconds: float
     alone: float
+    threads: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         if self.found == self.items:
             return f"{self.items} items, all of them in the store already"
         found = f" ({self.found} were in the store already)" if self.found else ""
+        threads = f"; threads of each: {', '.join(map(str, self.threads))} (another number gives other last digits)"
         return (
             f"{self.items} items done in {self.seconds / 60:.1f} minutes{found}; one after the other they would have "
-            f"taken {self.alone / 60:.1f}"
+            f"taken {self.alone / 60:.1f}{threads if self.threads else ''}"
         )
 
 
@@ -88,10 +89,9 @@ def complete(
     if upto not in stages.NAMES:
         raise ValueError(f"no stage named {upto!r}: there are {', '.join(stages.NAMES)}")
     jobs = _jobs(jobs, len(runs), here=scheduler is None)
-    store.runs_folder().mkdir(parents=True, exist_ok=True)
     with (
         pools.dask(scheduler, jobs) if scheduler else pools.processes(jobs) as (parallel, threads),
-        tempfile.TemporaryDirectory(prefix="sweep-", dir=store.runs_folder(), ignore_cleanup_errors=True) as ledger,
+        store.folder_while_alive(store.runs_folder()) as ledger,
     ):
         known = _folders_known(runs, upto)
         kept = {folder for folders in known for folder in folders if store.is_complete(folder)}
@@ -99,7 +99,7 @@ def complete(
         costs = {n: run.cost if isinstance(run, Task) else _cost(run.profile) for n, run in waiting.items()}
         waiting = {n: waiting[n] for n in sorted(costs, key=costs.__getitem__, reverse=True)}
         outcomes = _outcomes(
-            waiting, upto, workers.Place(workers.environment_here(), ledger, threads, workers.clock()), parallel
+            waiting, upto, workers.Place(workers.environment_here(), str(ledger), threads, workers.clock()), parallel
         )
         ended = (outcome for outcome in outcomes if not outcome.paused)
         ended = list(_watched(ended, costs, len(runs))) if waiting else []
@@ -112,8 +112,10 @@ def complete(
             f"sweep paused: {len(runs) - paused} of {len(runs)} items are done; the same command goes on from here"
         )
     new = {folder for outcome in ended for folder in outcome.folders} - kept
-    alone = sum(store.manifest(folder)["seconds"] for folder in new)
-    return Done(len(runs), len(runs) - len(waiting), time.perf_counter() - begun, alone)
+    made = [store.manifest(folder) for folder in new]
+    alone = sum(manifest["seconds"] for manifest in made)
+    threads = {manifest["computing"]["threads"] for manifest in made if "computing" in manifest}
+    return Done(len(runs), len(runs) - len(waiting), time.perf_counter() - begun, alone, tuple(sorted(threads)))
 
 
 def _jobs(wanted: int | None, items: int, here: bool = True) -> int:

@@ -7,9 +7,9 @@ in them.  The profiles that come with the library lie here too.
 
 from singlefilter.profiles.bounds import FEWEST_LABELS
 from singlefilter.profiles.images import SPLITS, Data, Part
-from singlefilter.profiles.loading import available, from_mapping, group, load
+from singlefilter.profiles.loading import TAKEN, available, from_mapping, group, load
 from singlefilter.profiles.recipes import ATTENTION, HEAD_KINDS, OWN, Choice, Heads, Recipe
-from singlefilter.profiles.settings import Network, Profile, Transformer
+from singlefilter.profiles.settings import IMAGENET, Network, Profile, Transformer
 from singlefilter.profiles.studies import FILTER_SCORES, Afcc, Analysis, ByLabels, ByWidth, Controls
 from singlefilter.profiles.wording import ProfileError
 
@@ -18,8 +18,10 @@ __all__ = [
     "FEWEST_LABELS",
     "FILTER_SCORES",
     "HEAD_KINDS",
+    "IMAGENET",
     "OWN",
     "SPLITS",
+    "TAKEN",
     "Afcc",
     "Analysis",
     "ByLabels",

@@ -21,7 +21,7 @@ from singlefilter.profiles.reading import content_of, text_of
 from singlefilter.profiles.settings import Profile
 from singlefilter.profiles.wording import Problem, ProfileError, problems_of, refusal, shown
 
-TAKEN = ("benchmarks",)  # folders in figures/ that no profile has, nor may have
+TAKEN = ("benchmarks", "method")  # folders in figures/ that no profile has, nor may have
 _SHIPPED = resources.files("singlefilter") / "profiles"
 
 

@@ -29,6 +29,8 @@ from singlefilter.profiles.studies import VGG_DEPTHS, Afcc, Analysis, ByLabels, 
 
 NETWORKS = ("vgg", "efficientnet_b0", "cct")
 MOST_BLOCKS = 100  # of a transformer
+IMAGENET = "imagenet"  # torchvision's weights
+WEIGHTS_ENDINGS = (".safetensors", ".pt", ".pth")
 Hidden = Annotated[tuple[Annotated[Int, Field(ge=1, le=65_536)], ...], Field(max_length=10)]
 
 
@@ -36,7 +38,10 @@ Hidden = Annotated[tuple[Annotated[Int, Field(ge=1, le=65_536)], ...], Field(max
 class Network(Group):
     """Which network.  VGG: `depth` 8, 11, 13, 16, 19, `width` d, `hidden` fully connected layers (section 1).  cct, a
     compact convolutional transformer: `depth` blocks of `width` nodes and `attention_heads`, on the tokens that
-    convolutions make of an image, whose side they halve `halvings` times (section 10)."""
+    convolutions make of an image, whose side they halve `halvings` times (section 10).
+
+    `weights` it starts from: `imagenet` (EfficientNet-B0), or a file of one's own, .safetensors, .pt or .pth.
+    """
 
     name: Annotated[Text, among(NETWORKS)] = "vgg"
     depth: Annotated[Int, Field(ge=1, le=1000)] = 16
@@ -59,8 +64,11 @@ class Network(Group):
                 yield f"{key}: {getattr(self, key)} given, it is a key of the network cct alone"
         if self.name == "cct" and self.hidden:
             yield f"hidden: {listed(self.hidden)} given, a transformer ends in one linear layer"
-        if self.weights is not None and (self.name, self.weights) != ("efficientnet_b0", "imagenet"):
-            yield f"weights: only efficientnet_b0 has ready weights, named imagenet; {self.weights[:60]!r} given"
+        ready = (self.name, self.weights) == ("efficientnet_b0", IMAGENET)
+        if self.weights is not None and not ready and not self.weights.endswith(WEIGHTS_ENDINGS):
+            of_file = "" if self.weights == IMAGENET else f", which is no file either ({', '.join(WEIGHTS_ENDINGS)})"
+            given = f"{self.weights[:60]!r} given{of_file}"
+            yield f"weights: only efficientnet_b0 has ready weights, named imagenet; {given}"
 
     @property
     def title(self) -> str:

@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from singlefilter import drawing as look
+from singlefilter import lettering
 from singlefilter.pipeline import stages
 
 Said = str | Callable[[pd.DataFrame], str]  # words, or what makes them of the table
@@ -59,7 +60,7 @@ class Declaration:
     def drawn(self, table: pd.DataFrame) -> Figure:
         """The figure of a table; raises `TableError` for one without rows or without a column that it needs."""
         fig = self.draw(table)
-        with look.style():
+        with look.style(lettering.text_of(table)):
             look.finish(fig, table, self.title, _of(self.note, table), self.draw.common)
         fig.alt = _of(self.alt, table)
         return fig

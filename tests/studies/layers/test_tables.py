@@ -1,5 +1,6 @@
 """The tables behind the figures: their columns, a row for each observation, and values worked out again by loops."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from tests.data.written import write_folders
 
-from singlefilter import data, drawing, figures
+from singlefilter import data, drawing, figures, profiles
 from singlefilter.figures import files, registry
 from singlefilter.method import heads
 from singlefilter.pipeline import stages
@@ -215,6 +217,15 @@ def test_samples_say_how_to_get_what_is_missing(tiny):
     assert missing["png"] == ""
     assert "downloaded on first use" in missing["note"]
     assert (table[table["panel"] == "C"]["note"] == "").all()
+
+
+def test_samples_show_a_data_set_of_ones_own_too(tiny, tmp_path):
+    write_folders(tmp_path / "my-pets", size=32)
+    own = dataclasses.replace(tiny.profile, data=profiles.Data(name="my-pets", image_size=32))
+    table = tables.samples(stages.Run(own, tmp_path))
+    titles = table.drop_duplicates("panel").set_index("panel")["title"].to_dict()
+    assert titles == {"A": "CIFAR-100", "B": "ImageNet", "C": "embedded glyphs", "D": "my-pets"}
+    assert set(table[table["panel"] == "D"]["label"]) == {"ant", "bee", "cat"}
 
 
 @pytest.mark.parametrize("name", registry.FIGURES)

@@ -22,12 +22,13 @@ CLUSTERS = 20  # of a filter, that are shown in images
 
 
 def samples(run: stages.Run, seed: int = 0) -> pd.DataFrame:
-    """Panels of the picture that goes with the paper: eight images of CIFAR-100, of ImageNet, and of the glyphs.
+    """Panels of the picture that goes with the paper: eight images of CIFAR-100, of ImageNet, and of the glyphs; and
+    of the profile's own data set, where that is another.
 
     A panel whose data are not there has one row that says how to get them.
     """
-    rows = []
-    for panel, name in zip("ABC", ("cifar100", "imagenet", "glyphs"), strict=True):
+    rows, names = [], dict.fromkeys(("cifar100", "imagenet", "glyphs", run.profile.data.name))
+    for panel, name in zip("ABCD", names, strict=False):
         common = {"panel": panel, "title": data.title(name)}
         try:
             images = data.sample(name, IMAGES, seed, run.data_dir)

@@ -13,6 +13,7 @@ from torch import nn
 
 from singlefilter import afcc, data, networks, profiles
 from singlefilter.afcc.truncation import upto
+from singlefilter.networks import checkpoints
 from singlefilter.pipeline import stages
 from singlefilter.pipeline.tasks import Task
 from singlefilter.studies.pruning import answers, filters, tails
@@ -105,7 +106,7 @@ def build(run: stages.Run, settings: ConvolutionSettings, work: Path) -> None:
         [rows[name] | {"moment": moment} for moment in moments for name in rows],
         [of_moment[name] for of_moment in moments.values() for name in rows],
     )
-    checkpoint.unlink(missing_ok=True)
+    checkpoints.remove(checkpoint)
 
 
 def _variants(

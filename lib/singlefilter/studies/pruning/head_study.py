@@ -12,6 +12,7 @@ import torch
 
 from singlefilter import afcc, data, profiles
 from singlefilter.method import heads
+from singlefilter.networks import checkpoints
 from singlefilter.pipeline import stages
 from singlefilter.pipeline.tasks import Task
 from singlefilter.studies.pruning import answers, filters
@@ -88,7 +89,7 @@ def build(run: stages.Run, settings: HeadSettings, work: Path) -> None:
         [row | {"moment": moment} for moment in moments for row in rows],
         [right for of_moment in moments.values() for right in of_moment.values()],
     )
-    checkpoint.unlink(missing_ok=True)
+    checkpoints.remove(checkpoint)
 
 
 def _variants(run: stages.Run, settings: HeadSettings) -> Iterator[tuple[dict, afcc.MaskedHead]]:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from singlefilter import afcc, profiles
+from singlefilter.networks import checkpoints
 from singlefilter.pipeline import stages
 from singlefilter.pipeline.tasks import Task
 from singlefilter.studies.pruning import answers, designs, truncations
@@ -93,4 +94,4 @@ def build(run: stages.Run, settings: NetworkSettings, work: Path) -> None:
     afcc.save_state(network, work / STATE)
     right = before | after
     answers.write(work, [counted | {"moment": moment} for moment in right], list(right.values()))
-    checkpoint.unlink(missing_ok=True)
+    checkpoints.remove(checkpoint)

@@ -1,0 +1,50 @@
+"""What is kept in `runs/`: finished stages, each a folder named by the hash of its configuration.
+
+`stages` builds each once and finds it again; `manifests` seal them; `locks` keep two processes from building the same
+one; `writing` puts files in place as a whole; `keys` are made from configurations.
+"""
+
+from singlefilter.store.keys import LEFT_OUT, config_key, digest, plain
+from singlefilter.store.locks import folder_while_alive
+from singlefilter.store.manifests import MANIFEST, Unsealed, checked, seal, sealed
+from singlefilter.store.stages import (
+    adopt,
+    forget,
+    is_complete,
+    manifest,
+    project_root,
+    runs_folder,
+    stage,
+    stage_folder,
+    summary,
+)
+from singlefilter.store.writing import atomic_file, file_checksum, note, noted, set_aside, stage_of, write_json
+
+__all__ = [
+    "LEFT_OUT",
+    "MANIFEST",
+    "Unsealed",
+    "adopt",
+    "atomic_file",
+    "checked",
+    "config_key",
+    "digest",
+    "file_checksum",
+    "folder_while_alive",
+    "forget",
+    "is_complete",
+    "manifest",
+    "note",
+    "noted",
+    "plain",
+    "project_root",
+    "runs_folder",
+    "seal",
+    "sealed",
+    "set_aside",
+    "stage",
+    "stage_folder",
+    "stage_of",
+    "summary",
+    "write_json",
+]
