@@ -207,7 +207,9 @@ def test_minutes_that_are_over_at_once(home, tiny_home, command):
 def test_fresh_forgets_first(tiny_home, home, command):
     own = home / "own.yaml"
     text = (tiny_home / "tiny.yaml").read_text()
-    own.write_text(text.replace("epochs: 2", "epochs: 1").replace("heads: {", "heads: {cuts: [13], kinds: [flat], ", 1))
+    own.write_text(
+        text.replace("epochs: 2", "epochs: 1").replace("heads: {", "heads: {cuts: [13], kinds: [flat], ", 1)
+    )
     assert command("run", "--profile", str(own), "--stages", "train")[0] == 0
     assert "forgotten" not in command("run", "--profile", str(own), "--stages", "train")[1]
     status, out, _ = command("run", "--profile", str(own), "--stages", "train", "--fresh")
