@@ -114,9 +114,8 @@ def points(run: Run) -> tuple[heads_.HeadPoint, ...]:
     """The heads of the profile: where each sits and what it sees."""
     profile = run.profile
     # On a real device: torch's meta device would load its compiler, which takes longer than one small image.
-    trunk = dataclasses.replace(_without_weights(profile), hidden=())
-    model = networks.build(trunk, 2, profile.data.image_size, profile.seed)
-    size = profile.data.image_size
+    trunk, size = dataclasses.replace(_without_weights(profile), hidden=()), profile.data.image_size
+    model = networks.build(trunk, 2, size, profile.seed)
     inside = networks.cut_points(model, size, attention=True) if profiles.ATTENTION in profile.heads.kinds else ()
     return heads_.head_points(networks.cut_points(model, size), profile.heads, inside)
 
