@@ -40,6 +40,7 @@ def test_a_run_without_sphinx_succeeds_and_says_how_to_get_the_site(home, lackin
     project.write(home / "notebooks" / "01_a.ipynb", project.prose("# a"))
     monkeypatch.setattr(notebooks, "execute", lambda *_: None)
     monkeypatch.setattr(commands, "_complete", lambda _: None)
+    monkeypatch.setattr(commands, "_name_explorer", lambda _: None)
     assert run.main(["all"]) == 0
     assert "site: no site, since this Python lacks furo" in capsys.readouterr().out
 
@@ -48,6 +49,7 @@ def test_a_run_ends_with_the_site(home, monkeypatch, capsys):
     project.write(home / "notebooks" / "01_a.ipynb", project.prose("# a"))
     monkeypatch.setattr(notebooks, "execute", lambda *_: None)
     monkeypatch.setattr(commands, "_complete", lambda _: None)
+    monkeypatch.setattr(commands, "_name_explorer", lambda _: None)
     asked = []
     monkeypatch.setattr(site, "build", lambda names: asked.append(names) or home / "site" / "index.html")
     assert run.main(["all"]) == run.main(["site", "laptop", "quick"]) == 0
