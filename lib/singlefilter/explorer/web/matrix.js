@@ -126,12 +126,20 @@ function matrixIn(host) {
     target.drawImage(small, 0, 0, canvas.width, canvas.height);
   }
 
+  // The pixels that the longest name at an axis takes, at most those of fourteen wide letters.
+  function widest() {
+    const context = canvas.getContext("2d");
+    context.font = `10px ${getComputedStyle(overlay).fontFamily}`; // as the style sheet has them
+    const widths = Array.from({ length: K }, (_, label) => context.measureText(shortened(nameOf(label), 14)).width);
+    return Math.min(92, Math.ceil(Math.max(...widths)));
+  }
+
   // Sizes, from the room there is; whether it is enough for names at the axes.
   function makeRoom() {
     const ratio = window.devicePixelRatio || 1;
     const room = Math.max(120, Math.min(host.clientWidth, 640));
     const named = (room - 96) / K >= NAMED_FROM;
-    const margin = named ? { left: 92, top: 88 } : { left: 24, top: 4 };
+    const margin = named ? { left: widest() + 10, top: Math.ceil(0.87 * widest()) + 12 } : { left: 24, top: 4 };
     const pixels = (room - margin.left - 4) * ratio;
     const cell = Math.floor(pixels / K);
     canvas.width = canvas.height = cell >= 1 ? cell * K : Math.floor(pixels);
