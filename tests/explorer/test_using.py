@@ -55,7 +55,10 @@ def test_by_keyboard_alone(opened):
     assert press(window, "1") == START
     press(window, "?")
     assert window.page.locator("#keys").is_visible()
-    assert press(window, "Escape", "/") == START
+    press(window, "Escape")
+    window.page.locator("#keys").wait_for(state="hidden")
+    assert press(window, "/") == START
+    window.page.locator("#search:focus").wait_for()
     window.page.keyboard.type("label 7")
     assert press(window, "Tab") == f"{START}&label=7"
     window.page.locator("#list").focus()
