@@ -134,13 +134,23 @@ def _of_run(run: stages.Run, pictures: bool) -> Content:
     where_from = marked(run, accuracies).iloc[0]
     return Content(
         title=f"{where_from['data']}, {where_from['network']}",
-        about=tuple((name, str(where_from[name])) for name in drawing.CAPTION),
+        about=(*((name, str(where_from[name])) for name in drawing.CAPTION), *_made(run)),
         banner=drawing.BANNER if where_from["data"] == drawing.GLYPHS else None,
         names=split.names,
         threshold=profile.analysis.threshold,
         tested="test",
         cuts=tuple(cuts),
         pictures=_first_of_each(split) if pictures else None,
+    )
+
+
+def _made(run: stages.Run) -> tuple[tuple[str, str], ...]:
+    """On what and by which commit the network was trained, as its stage says."""
+    manifest = store.manifest(stages.folders(run)["train"])
+    machine = manifest["machine"]
+    return (
+        ("trained on", machine["processor"] if machine["gpu"] == "none" else machine["gpu"]),
+        ("commit", str(manifest["commit"])[:9]),
     )
 
 

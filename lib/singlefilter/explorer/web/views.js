@@ -83,6 +83,6 @@ function drawAfcc(host, place, kept) {
   host.replaceChildren(
     make("p", { class: "hint" }, `Applying filter's cluster connections: of the head's weights those are kept whose label is in a cluster of their filter. At ${(state.k / 100).toFixed(2)}: `,
       make("b", { id: "kept" }, now ? percent(now[1]) : "…"), " kept.",
-      masked.length ? "" : " Accuracy under such masks is shown where the profile has measured it (notebook 08)."),
+      masked.length ? " Accuracies are those of the profile's table masked_heads.csv (notebook 08)." : " Accuracy under such masks is shown where the profile has measured it (notebook 08)."),
     make("div", { class: "pair" }, ...panels));
 }
