@@ -1,6 +1,7 @@
 """What tests share: a project folder of their own, one thread, and one tiny run through every stage."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -120,3 +121,21 @@ def tiny(tiny_home, monkeypatch) -> stages.Run:
     forget_caches()
     yield stages.Run(profiles.load(tiny_home / "tiny.yaml"))
     forget_caches()
+
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """The system's Chromium, driven by Playwright: one for all tests, as two drivers do not run side by side."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright's Python package is not installed")
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is on PATH (Debian and Ubuntu: apt install chromium)")
+    # Root has no sandbox to start in, and a container little of the memory that pages share; the pages are our own.
+    root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    with playwright.sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=found, args=["--disable-dev-shm-usage", *root])
+        yield running
+        running.close()

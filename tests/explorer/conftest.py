@@ -1,14 +1,11 @@
 """A real browser for the pages: the system's Chromium, driven by Playwright's Python package."""
 
-import os
-import shutil
 from pathlib import Path
 
 import pytest
 
 from singlefilter import store
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots" / "explorer"
 
 
@@ -49,20 +46,6 @@ class Opened:
         path = SCREENSHOTS / f"{name}.png"
         self.page.screenshot(path=path, full_page=True)
         return path
-
-
-@pytest.fixture(scope="session")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright's Python package is not installed")
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is on PATH (Debian and Ubuntu: apt install chromium)")
-    # Root may not sandbox, as in the containers of CI; the pages are our own.
-    options = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=found, args=options)
-        yield running
-        running.close()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
@@ -53,29 +52,16 @@ def server(home: Path) -> Iterator[str]:
 
 
 @contextmanager
-def page(failed: Path, width: int = 1280, height: int = 900) -> Iterator:
-    """A page of the system's Chromium; `failed`: where it is drawn when what is done with it fails."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        # Root has no sandbox to start in, and a container little of the memory that pages share.
-        options = ["--no-sandbox", "--disable-dev-shm-usage"]
-        browser = playwright.chromium.launch(executable_path=chromium(), args=options)
-        try:
-            opened = browser.new_page(viewport={"width": width, "height": height})
-            try:
-                yield opened
-            except BaseException:
-                opened.screenshot(path=failed)
-                raise
-        finally:
-            browser.close()
-
-
-def chromium() -> str | None:
-    """The system's Chromium, or Chrome; None where there is none."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    return next((path for name in names if (path := shutil.which(name))), None)
+def page(browser, failed: Path, width: int = 1280, height: int = 900) -> Iterator:
+    """A page of a browser; `failed`: where it is drawn when what is done with it fails."""
+    opened = browser.new_page(viewport={"width": width, "height": height})
+    try:
+        yield opened
+    except BaseException:
+        opened.screenshot(path=failed)
+        raise
+    finally:
+        opened.close()
 
 
 def _free_port() -> int:

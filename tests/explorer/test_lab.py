@@ -10,8 +10,6 @@ from tests.explorer import lab
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs the Python package playwright")
 pytest.importorskip("jupyterlab", reason="needs JupyterLab")
-if lab.chromium() is None:
-    pytest.skip("needs Chromium (on Debian and Ubuntu: apt install chromium)", allow_module_level=True)
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "build" / "browser"
@@ -58,9 +56,9 @@ def _run_all(page) -> None:
     pytest.fail("the notebook does not begin to run")
 
 
-def test_a_slider_moves_and_the_picture_changes(home):
+def test_a_slider_moves_and_the_picture_changes(home, browser):
     PICTURES.mkdir(parents=True, exist_ok=True)
-    with lab.server(home) as address, lab.page(PICTURES / "lab-failed.png") as page:
+    with lab.server(home) as address, lab.page(browser, PICTURES / "lab-failed.png") as page:
         page.set_default_timeout(LONG)
         page.goto(address.format(NOTEBOOK))
         _run_all(page)

@@ -1,17 +1,9 @@
 """The site in a real browser, from disk: the system's Chromium, driven by Playwright."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 from tests.site import project
-
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="needs Playwright's Python package (pip install playwright)"
-)
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-if CHROMIUM is None:
-    pytest.skip("needs Chromium (Debian: apt install chromium)", allow_module_level=True)
 
 PICTURES = project.ROOT / "build" / "screenshots"  # to look at
 LOOKED_AT = (
@@ -22,14 +14,6 @@ LOOKED_AT = (
     "api/method",
     "docs/glossary",
 )
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
