@@ -11,6 +11,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 import singlefilter as sf
+from singlefilter.data.pictures import read_image
 from tests.analysis.test_kinds import LABELS, check, images, run, small
 
 
@@ -117,6 +118,33 @@ def test_pictures_by_pillow(mode):
     pixels = np.stack([np.asarray(photos[place][0].convert("L" if mode == "L" else "RGB")) for place in range(16)])
     expected = run(model, (pixels, torch.arange(16) % LABELS), at=["0"])
     np.testing.assert_allclose(run(model, photos, at=["0"])["0"].means, expected["0"].means, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["CMYK", "hidden colours", "LA", "16 bits", "1"])
+def test_other_pictures_come_as_from_a_file(kind, tmp_path):
+    """Four channels are not always red, green, blue and transparency, and what nobody sees is no pixel."""
+
+    class Others(Photos):
+        def __getitem__(self, place):
+            image, label = super().__getitem__(place)
+            if kind == "hidden colours":
+                image.putalpha(0 if place % 2 else 255)
+            elif kind == "16 bits":
+                image = Image.fromarray(np.full((32, 32), 4000 * place, np.uint16))
+            else:
+                image = image.convert(kind)
+            return image, label
+
+    photos, model = Others(), small(1 if kind == "1" else 3)
+    pixels = []
+    for place in range(16):
+        path = tmp_path / f"{place}.tiff"
+        photos[place][0].save(path)
+        pixels.append(read_image(path, None)[0])
+    expected = np.stack(pixels)[:, :1] if kind == "1" else np.stack(pixels)
+    result = run(model, photos, at=["0"])
+    given = run(model, (expected, torch.arange(16) % LABELS), at=["0"])
+    np.testing.assert_allclose(result["0"].means, given["0"].means, atol=1e-6)
 
 
 def test_labels_in_words_and_in_lists():

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, default_colla
 
 from singlefilter import data
 from singlefilter.data import listing
-from singlefilter.data.pictures import ENDINGS, read_image
+from singlefilter.data.pictures import ENDINGS, in_rgb, read_image
 from singlefilter.errors import InputError
 from singlefilter.networks.batches import images_of, moved
 
@@ -189,12 +189,14 @@ def _read(loader: Any) -> Iterator[Any]:
 
 
 def _together(items: list) -> Any:
-    """Items of a data set as one batch; pictures by Pillow, which torch does not stack, as uint8."""
+    """Items of a data set as one batch; pictures by Pillow, which torch does not stack, as uint8: grey or RGB ones as
+    they are, all others in RGB as if read from a file."""
 
     def unpacked(part: Any) -> Any:
         if not isinstance(part, Image.Image):
             return part
-        return torch.from_numpy(np.asarray(part.convert("RGB" if part.mode == "P" else part.mode)).copy())
+        picture = part.convert("L") if part.mode == "1" else part
+        return torch.from_numpy(np.asarray(picture if picture.mode in ("L", "RGB") else in_rgb(picture)).copy())
 
     def item(parts: Any) -> Any:
         if isinstance(parts, Mapping):

@@ -60,6 +60,14 @@ def read_image(path: Path, size: int | None) -> tuple[np.ndarray, frozenset[str]
     return np.asarray(picture).transpose(2, 0, 1), frozenset(done)
 
 
+def in_rgb(image: Image.Image) -> Image.Image:
+    """A picture as `read_image` takes it: RGB, upright, scaled by its depth, laid over white where it is transparent.
+
+    Raises `ValueError` for pixels of a depth that is not known.
+    """
+    return _upright(image)[0]
+
+
 def read_otherwise(path: Path) -> bool:
     """Whether an image has other pixels by `read_image` than it had before depth, EXIF and transparency counted.
 

@@ -55,7 +55,8 @@ class Embedded:
     def _repr_html_(self) -> str:
         return (
             f'<iframe srcdoc="{html.escape(self.page)}" title="filter explorer" width="100%" height="{self.height}" '
-            'sandbox="allow-scripts allow-downloads" style="border: 1px solid #8884; border-radius: 8px"></iframe>'
+            'sandbox="allow-scripts allow-downloads" '
+            'style="box-sizing: border-box; border: 1px solid #8884; border-radius: 8px"></iframe>'
         )
 
 
