@@ -128,8 +128,8 @@ case $profile in
 esac
 
 if [ -n "$only" ]; then
-    case $only in [0-9]) only=0$only ;; esac
-    numbers=$(find notebooks -name '[0-9][0-9]_*.ipynb' -exec basename {} \; | cut -c 1-2 | sort | tr '\n' ' ')
+    case $only in [0-9] | [0-9][a-z]) only=0$only ;; esac
+    numbers=$(find notebooks -name '[0-9][0-9]*_*.ipynb' -exec basename {} \; | cut -d _ -f 1 | LC_ALL=C sort | tr '\n' ' ')
     case " $numbers" in
         *" $only "*) ;;
         *) fail 2 "there is no notebook '$only'; those there are: $numbers" ;;

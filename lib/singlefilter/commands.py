@@ -64,9 +64,10 @@ def read(options: argparse.Namespace) -> int:
 def _chosen(only: str | None) -> list[Path]:
     """The notebooks to run: all, or the one of a number."""
     found = notebooks.numbered()
-    chosen = [path for path in found if only is None or path.name[:2] == only.zfill(2)]
+    asked_for = only if only is None or only[1:2].isdigit() else f"0{only}"  # 4 and 5b, too
+    chosen = [path for path in found if only is None or notebooks.number(path) == asked_for]
     if not chosen:
-        numbers = ", ".join(path.name[:2] for path in found) or "none"
+        numbers = ", ".join(map(notebooks.number, found)) or "none"
         asked = f"--only {only}: no such notebook" if only else "no notebooks to run"
         raise UsageError(f"{asked}; there are {numbers} in {store.project_root() / 'notebooks'}")
     return chosen

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 import time
 from pathlib import Path
@@ -19,6 +20,7 @@ _PAGE = """{%- extends 'lab/index.html.j2' -%}
 {%- endblock %}
 """
 
+_NUMBER = re.compile("[0-9]{2}[a-z]?")
 COPIES = "my_notebooks"  # folder in the project that git ignores
 _ORIGINALS = ".originals.json"  # in it: of which text each copy was made
 
@@ -29,7 +31,17 @@ class Failed(RuntimeError):
 
 def numbered() -> list[Path]:
     """The project's notebooks in the order of their numbers."""
-    return sorted((store.project_root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    return found_in(store.project_root() / "notebooks")
+
+
+def found_in(folder: Path) -> list[Path]:
+    """Numbered notebooks of a folder, in order: 05, 05b, 05c, 06."""
+    return sorted(path for path in folder.glob("[0-9][0-9]*_*.ipynb") if _NUMBER.fullmatch(number(path)))
+
+
+def number(notebook: Path) -> str:
+    """What stands before the first underscore of a notebook's name: "05", or "05b" for a part of its own."""
+    return notebook.name.partition("_")[0]
 
 
 def group(notebook: Path) -> str | None:
