@@ -34,7 +34,7 @@ TEXT = frozenset(
     ("panel", "title", "label", "source", "png", "note", "split", "cut", "head", "true_label", "out_label")
     + ("claim", "statement", "statistic", "verdict", "profile", "data", "network", "seed")
     + ("benchmark", "case", "way", "machine", "task", "over")
-    + ("model", "quantity")
+    + ("model", "quantity", "view")
     + ("series", "shows", "law")
     + ("method", "moment", "design")
     + ("recipe", "stage", "bottleneck", "assumed_gpu", "unit")
