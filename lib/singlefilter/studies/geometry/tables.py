@@ -37,6 +37,12 @@ def unpooled(run: stages.Run) -> stages.Run | None:
     return dataclasses.replace(run, profile=dataclasses.replace(run.profile, name=name, heads=changed))
 
 
+def provenance(run: stages.Run) -> dict[str, dict]:
+    """Where the head in front of the last pool comes from: `stages.summary`; empty where there is none."""
+    other = unpooled(run)
+    return {} if other is None else {"before the last pool": stages.summary([other])}
+
+
 def geometry(run: stages.Run) -> pd.DataFrame:
     """Clusters, noise and SNR of the same filters through heads that see other numbers of positions, from field
     matrices of training images; one row a layer and `view`.
