@@ -95,7 +95,8 @@ def home(tiny_home, tmp_path_factory):
 @pytest.fixture(scope="module")
 def executed(home):
     """Copies of all notebooks by number, run in order by the function that the command line calls."""
-    return {path.name[:2]: notebooks.execute(path, str(home / "tiny.yaml"), "tiny", None) for path in NOTEBOOKS}
+    asked = notebooks.Asked(str(home / "tiny.yaml"), "tiny")
+    return {path.name[:2]: notebooks.execute(path, asked) for path in NOTEBOOKS}
 
 
 def outputs(copy: Path) -> list[dict]:
