@@ -45,8 +45,8 @@ def read(path: Path) -> Any:
             nbformat.validate(notebook)
             notebook = rejoin_lines(notebook)
         except Exception as error:  # validators raise what they like
-            first = str(getattr(error, "message", "") or error).splitlines()[0][:200]
-            raise _unfit(path, f"is no valid notebook ({first})") from error
+            first = (str(getattr(error, "message", "") or error).splitlines() or [""])[0][:200]
+            raise _unfit(path, f"is no valid notebook ({first or type(error).__name__})") from error
     tagged = [cell for cell in notebook.cells if _PARAMETERS in cell.metadata.get("tags", [])]
     if len(tagged) != 1:
         words = f"has {len(tagged) or 'no'} cells with the tag `{_PARAMETERS}`, where one has to name the profile"

@@ -133,12 +133,16 @@ def _fitting(data: dict) -> dict:
     large = {kind: size(content) for kind, content in data.items() if size(content) > SHOWN and kind not in _CUT}
     kept = {kind: content for kind, content in data.items() if kind not in large}
     for kind in kept.keys() & _CUT:
-        text = "".join(kept[kind])
-        kept[kind] = _beginning(text, PRINTED) if len(text) > PRINTED else kept[kind]
+        if size(kept[kind]) > PRINTED:
+            kept[kind] = _beginning(_whole(kept[kind]), PRINTED)
     if large:
         words = "\n".join(f"[{kind} of {count:,} characters was left out here]" for kind, count in large.items())
-        kept["text/plain"] = "\n".join(filter(None, ["".join(kept.get("text/plain", "")), words]))
+        kept["text/plain"] = "\n".join(filter(None, [_whole(kept.get("text/plain", "")), words]))
     return kept
+
+
+def _whole(text: str | list[str]) -> str:
+    return text if isinstance(text, str) else "".join(text)
 
 
 def _beginning(text: str, most: int) -> str:
