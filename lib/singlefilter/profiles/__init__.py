@@ -9,7 +9,7 @@ from singlefilter.profiles.bounds import FEWEST_LABELS
 from singlefilter.profiles.images import SPLITS, Data, Part
 from singlefilter.profiles.loading import TAKEN, available, from_mapping, group, load
 from singlefilter.profiles.recipes import ATTENTION, HEAD_KINDS, INSIDE, OWN, UNPOOLED, Choice, Heads, Recipe
-from singlefilter.profiles.settings import IMAGENET, Network, Profile, Transformer
+from singlefilter.profiles.settings import IMAGENET, Limits, Network, Profile, Transformer
 from singlefilter.profiles.studies import FILTER_SCORES, Afcc, Analysis, ByLabels, ByWidth, Controls
 from singlefilter.profiles.wording import ProfileError
 
@@ -32,6 +32,7 @@ __all__ = [
     "Controls",
     "Data",
     "Heads",
+    "Limits",
     "Network",
     "Part",
     "Profile",

@@ -5,7 +5,7 @@ one; `writing` puts files in place as a whole; `keys` are made from configuratio
 """
 
 from singlefilter.store.keys import LEFT_OUT, config_key, digest, plain
-from singlefilter.store.locks import folder_while_alive
+from singlefilter.store.locks import folder_while_alive, remove_dead
 from singlefilter.store.manifests import MANIFEST, Unsealed, checked, seal, sealed
 from singlefilter.store.stages import (
     adopt,
@@ -38,6 +38,7 @@ __all__ = [
     "noted",
     "plain",
     "project_root",
+    "remove_dead",
     "runs_folder",
     "seal",
     "sealed",
