@@ -46,6 +46,8 @@ def execute(notebook: Path, profile: str, name: str, data_dir: Path | None) -> P
     import papermill
     from nbconvert import HTMLExporter
 
+    from singlefilter import interpreter
+
     target = store.project_root() / "build" / name / notebook.name
     target.parent.mkdir(parents=True, exist_ok=True)
     print(f"{notebook.stem} ...", end=" ", flush=True)
@@ -55,22 +57,26 @@ def execute(notebook: Path, profile: str, name: str, data_dir: Path | None) -> P
         parameters["data_dir"] = str(data_dir)
     os.environ[progress.UNWATCHED] = "yes"
     logging.getLogger("traitlets").setLevel(logging.ERROR)  # nbconvert's remarks on the style of a notebook
-    try:
-        papermill.execute_notebook(
-            notebook,
-            target,
-            parameters,
-            kernel_name="python3",
-            cwd=notebook.parent,
-            progress_bar=False,
-            extra_arguments=["--log-level=50"],  # the kernel's remarks on how it is connected
-        )
-    except papermill.PapermillExecutionError as error:
-        print("failed", flush=True)
-        raise Failed(f"{notebook.name}: {error.ename}: {error.evalue}\n(executed up to there: {target})") from error
-    html, _ = HTMLExporter(raw_template=_PAGE).from_filename(str(target))
+    with interpreter.own_environment(), store.naming(target):
+        try:
+            papermill.execute_notebook(
+                notebook,
+                target,
+                parameters,
+                kernel_name="python3",
+                kernel_manager_class=interpreter.Kernel,
+                cwd=notebook.parent,
+                progress_bar=False,
+                extra_arguments=["--log-level=50"],  # the kernel's remarks on how it is connected
+            )
+        except papermill.PapermillExecutionError as error:
+            print("failed", flush=True)
+            raise Failed(
+                f"{notebook.name}: {error.ename}: {error.evalue}\n(executed up to there: {target})"
+            ) from error
+        html, _ = HTMLExporter(raw_template=_PAGE).from_filename(str(target))
     with store.atomic_file(target.with_suffix(".html")) as temporary:
-        temporary.write_text(html)
+        temporary.write_text(html, encoding="utf-8")
     print(f"{time.perf_counter() - start:.0f} s", flush=True)
     return target
 
