@@ -6,4 +6,4 @@ if __name__ == "__main__":
     surroundings.settle()  # before what reads the environment is imported
     from singlefilter.run import main
 
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

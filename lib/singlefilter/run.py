@@ -173,9 +173,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _complain(error: Exception) -> None:
-    words = store.in_words(error) if isinstance(error, OSError) else error
     who = f"rank {distributed.rank()}: " if distributed.world() > 1 else ""
-    print(f"singlefilter: {who}{words}", file=sys.stderr)
+    print(f"singlefilter: {who}{store.in_words(error)}", file=sys.stderr)
 
 
 def _folder(text: str) -> Path:

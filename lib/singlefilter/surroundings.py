@@ -16,6 +16,7 @@ from pathlib import Path
 
 LIBRARY = Path(__file__).resolve().parents[1]  # the folder that has `singlefilter/` in it
 _SETTINGS = "matplotlibrc"
+_TRIED = "SINGLEFILTER_BEGUN_ANEW"  # begun anew once is enough: a program may set its path itself
 
 
 def settle() -> None:
@@ -24,10 +25,10 @@ def settle() -> None:
     Begins the process anew by the library of the project that the current folder is in, if that is another one, and
     where text and names of files would not be UTF-8.  Raises `SystemExit` where matplotlib could not be imported.
     """
-    other = None if sys.flags.ignore_environment else library_around(Path.cwd())
-    if other and not other.samefile(LIBRARY):
+    other, tried = library_around(Path.cwd()), os.environ.pop(_TRIED, "")
+    if other and not other.samefile(LIBRARY) and not (sys.flags.ignore_environment or tried):
         _say(f"{Path.cwd()} is in the project {other.parent}, so its library runs, not the one in {LIBRARY}")
-        os.environ["PYTHONPATH"] = python_path(other)
+        os.environ |= {"PYTHONPATH": python_path(other), _TRIED: "yes"}
         _begin_anew()
     owner = library_around(Path(sys.prefix))
     if owner and not other and not owner.samefile(LIBRARY):

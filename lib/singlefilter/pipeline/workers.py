@@ -84,7 +84,7 @@ def item(number: int, run: stages.Run | Task, upto: str, place: Place) -> Outcom
     except epochs.Paused:
         return Outcome(number, paused=True)
     except Exception as error:  # whatever it is, it must not take the other items with it
-        return Outcome(number, failure=f"{run.profile.name}: {type(error).__name__}: {error}")
+        return Outcome(number, failure=f"{run.profile.name}: {type(error).__name__}: {store.in_words(error)}")
 
 
 def clock() -> float:

@@ -30,7 +30,7 @@ class Full(OSError):
 
 def full(path: Path, needed: int | None = None) -> Full:
     """The error of a disk that has no room for a file of so many bytes, where that is known."""
-    sizes = [f"{in_bytes(needed)} to be written"] * (needed is not None)
+    sizes = [] if needed is None else [f"{in_bytes(needed)} to be written"]
     with contextlib.suppress(OSError):
         there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
         sizes.append(f"{in_bytes(shutil.disk_usage(there).free)} free")
@@ -66,8 +66,10 @@ def naming(path: Path, needed: int | None = None) -> Iterator[None]:
         raise full(_last_written(path), needed) from error
 
 
-def in_words(error: OSError) -> str:
-    """An error of the file system with what to do about it, where that is known."""
+def in_words(error: Exception) -> str:
+    """What an error says; of one of the file system with what to do about it, where that is known."""
+    if not isinstance(error, OSError):
+        return str(error)
     if isinstance(error, Full) or error.errno is None or error.filename is None:
         no_folder = isinstance(error, FileNotFoundError) and "temporary directory" in str(error)
         advice = "; let TMPDIR name a folder that can be written" if no_folder else ""

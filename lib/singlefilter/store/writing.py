@@ -27,7 +27,10 @@ def atomic_file(path: Path, size: int | None = None) -> Iterator[Path]:
     """
     with refusals.naming(path, size):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{TEMPORARY}{path.name}.", suffix=path.suffix)
+        try:
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{TEMPORARY}{path.name}.", suffix=path.suffix)
+        except OSError as error:  # names a file that nobody has heard of
+            raise OSError(error.errno, error.strerror, str(path)) from error
         os.close(handle)
         temporary = Path(name)
         try:
