@@ -38,6 +38,8 @@ ROOMS = (
         "progress",
         "environment",
         "distributed",
+        "surroundings",
+        "interpreter",
     ),  # "": the library's own face
 )
 FLOORS = {room: len(ROOMS) - place for place, rooms in enumerate(ROOMS) for room in rooms}

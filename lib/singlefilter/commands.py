@@ -17,7 +17,7 @@ from typing import NoReturn
 
 import pandas as pd
 
-from singlefilter import distributed, environment, explorer, notebooks, profiles, progress, site, store
+from singlefilter import distributed, environment, explorer, notebooks, profiles, progress, site, store, surroundings
 from singlefilter.figures import files, packing, publishing, registry
 from singlefilter.pipeline import stages, sweeps
 from singlefilter.studies.pruning import tables as pruning_tables
@@ -213,18 +213,26 @@ def lab(options: argparse.Namespace) -> NoReturn:
     for name in older:
         print(f"{name}: the project has a newer one than yours, which stays; move yours away to get it")
     print("JupyterLab starts, at an address of this machine alone, with a token; Ctrl-C twice ends it", flush=True)
+    from singlefilter import interpreter
+
     command = [sys.executable, "-m", "jupyterlab", *_settings(folder, options.arguments), *options.arguments]
-    environment = os.environ | {"SINGLEFILTER_HOME": str(store.project_root())}  # wherever a kernel is started
+    environment = os.environ | interpreter.folders_instead()
+    environment["SINGLEFILTER_HOME"] = str(store.project_root())  # wherever a kernel is started
+    environment["PYTHONPATH"] = surroundings.python_path()
     environment.pop(progress.UNWATCHED, None)
     os.execve(sys.executable, command, environment)
 
 
 def _settings(folder: Path, given: list[str]) -> list[str]:
     """How JupyterLab is to run: those of ours that are not among the ones given, since it takes none twice."""
-    ours = {"--ServerApp.root_dir": str(folder), "--ServerApp.ip": "localhost"}
+    ours = {
+        "--ServerApp.root_dir": str(folder),
+        "--ServerApp.ip": "localhost",
+        "--ServerApp.kernel_spec_manager_class": "singlefilter.interpreter.Specs",  # `python3` is this one
+    }
     short = {"--ServerApp.root_dir": "--notebook-dir", "--ServerApp.ip": "--ip"}
     named = {argument.split("=")[0] for argument in given}
-    settings = [f"{name}={value}" for name, value in ours.items() if not named & {name, short[name]}]
+    settings = [f"{name}={value}" for name, value in ours.items() if not named & {name, short.get(name)}]
     root = hasattr(os, "geteuid") and os.geteuid() == 0  # whom JupyterLab refuses unless it is told
     return settings + (["--allow-root"] if root and "--allow-root" not in named else [])
 

@@ -13,7 +13,18 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from singlefilter import __version__, commands, data, distributed, explorer, notebooks, profiles, site
+from singlefilter import (
+    __version__,
+    commands,
+    data,
+    distributed,
+    explorer,
+    notebooks,
+    profiles,
+    site,
+    store,
+    surroundings,
+)
 from singlefilter.figures import files, packing, publishing, registry
 from singlefilter.method import fields
 from singlefilter.networks import epochs, training
@@ -27,6 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     0: done, 1: failed, 2: wrong use, 75: paused, 130: interrupted (Ctrl-C), 143: ended (SIGTERM).
     """
+    if arguments is None:  # as a program of its own
+        surroundings.settle()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     options = _parser().parse_args(arguments)
     try:
@@ -163,7 +176,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _complain(error: Exception) -> None:
     who = f"rank {distributed.rank()}: " if distributed.world() > 1 else ""
-    print(f"singlefilter: {who}{error}", file=sys.stderr)
+    print(f"singlefilter: {who}{store.in_words(error)}", file=sys.stderr)
 
 
 def _folder(text: str) -> Path:

@@ -114,7 +114,7 @@ def test_the_command_names_what_failed_in_the_end(home, tiny_home, capsys, monke
     monkeypatch.setattr("singlefilter.commands._complete", lambda *_: None)
     monkeypatch.setattr("singlefilter.commands._name_explorer", lambda *_: 1 / 0)
     monkeypatch.setattr("singlefilter.site.build", lambda names: "here")
-    monkeypatch.setattr(running, "execute", lambda path, asked, under: notebooks.read(path))
+    monkeypatch.setattr(running, "_execute", lambda path, asked, under: notebooks.read(path))
     status = main(["all", "--profile", str(tiny_home / "tiny.yaml")])
     out, err = capsys.readouterr()
     assert status == 1 and "01_whole ... 0 s" in out and "02_empty ... failed" in out and "site: here" in out
@@ -135,7 +135,7 @@ def test_turns(home, monkeypatch):
         under_way.remove(path.name[:2])
 
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
-    monkeypatch.setattr(running, "execute", execute)
+    monkeypatch.setattr(running, "_execute", execute)
     outcomes = notebooks.execute_all(notebooks.numbered(), notebooks.Asked("quick", "mine"), 2)
     assert [outcome.notebook.name[:2] for outcome in outcomes] == ["01", "02", "03", "04", "05"]
     assert sorted(seen[:2])[0][::2] == ("02", 2) and {seen[0][0], seen[1][0]} == {"02", "04"}

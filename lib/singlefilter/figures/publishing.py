@@ -70,7 +70,7 @@ def show_all(run: stages.Run, names: Sequence[str] | None = None) -> None:
         try:
             show(run, declared.name)
         except Exception as error:  # whatever it is, it is no reason to lose hours of the others
-            failed.append(f"{declared.name}: {type(error).__name__}: {error}")
+            failed.append(f"{declared.name}: {type(error).__name__}: {store.in_words(error)}")
             print("failed", flush=True)
         else:
             print(f"{time.perf_counter() - start:.0f} s", flush=True)

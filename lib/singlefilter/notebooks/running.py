@@ -83,11 +83,17 @@ def execute(notebook: Path, asked: Asked, under: Under | None = None) -> Path:
     under: gets the kernel, so that another thread can end it.  Raises `Failed`, with the cell and what happened in
     it, where an error is raised, the kernel ends or the time is over; the copy up to there is kept, and its HTML.
     """
+    from singlefilter import interpreter
+
+    with interpreter.own_environment():
+        return _execute(notebook, asked, under or Under())
+
+
+def _execute(notebook: Path, asked: Asked, under: Under) -> Path:
     import papermill
 
     from singlefilter.notebooks import cells
 
-    under = under or Under()
     read(notebook)
     target = store.project_root() / "build" / asked.name / notebook.name
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +105,7 @@ def execute(notebook: Path, asked: Asked, under: Under | None = None) -> Path:
     if asked.data_dir is not None:
         parameters["data_dir"] = str(asked.data_dir)
     try:
-        with _copied(target, under):
+        with store.naming(target), _copied(target, under):
             whole = papermill.execute_notebook(
                 _literal(notebook),
                 _literal(target),
@@ -133,15 +139,18 @@ def execute_all(notebooks: Sequence[Path], asked: Asked, jobs: int | None = None
     Each has its share of the cores.  Those that want the machine for themselves come when others have ended, and
     those that gather what others came to in the end.  An interruption ends all of them at once.
     """
+    from singlefilter import interpreter
+
     jobs = min(jobs or at_a_time(), len(notebooks))
     turns: dict[str, list[Path]] = {"": [], "alone": [], "last": []}
     for path in notebooks:
         turns[_when(path)].append(path)
     outcomes: dict[Path, Outcome] = {}
-    for when, paths in turns.items():
-        together = 1 if when else jobs
-        for outcome in _together(paths, _sharing(asked, together), together):
-            outcomes[outcome.notebook] = outcome
+    with interpreter.own_environment():
+        for when, paths in turns.items():
+            together = 1 if when else jobs
+            for outcome in _together(paths, _sharing(asked, together), together):
+                outcomes[outcome.notebook] = outcome
     return [outcomes[path] for path in notebooks]
 
 
@@ -172,7 +181,7 @@ def _together(paths: Sequence[Path], asked: Asked, jobs: int) -> Iterator[Outcom
 def _outcome(notebook: Path, asked: Asked, under: Under) -> Outcome:
     start, problem = time.perf_counter(), ""
     try:
-        execute(notebook, asked, under)
+        _execute(notebook, asked, under)
     except (Failed, OSError) as error:
         problem = str(error)
     except Exception as error:  # whatever papermill or nbconvert makes of it, it is no reason to lose the others

@@ -91,20 +91,20 @@ def complete(
     if upto not in stages.NAMES:
         raise ValueError(f"no stage named {upto!r}: there are {', '.join(stages.NAMES)}")
     jobs = _jobs(jobs, len(runs), here=scheduler is None)
+    known = _folders_known(runs, upto)
+    kept = {folder for folders in known for folder in folders if store.is_complete(folder)}
+    waiting = {n: run for n, run in enumerate(runs) if not (known[n] and known[n] <= kept)}
+    if not waiting:  # nothing is written then, as it may not be
+        return Done(len(runs), len(runs), time.perf_counter() - begun, 0)
+    costs = {n: run.cost if isinstance(run, Task) else _cost(run.profile) for n, run in waiting.items()}
+    waiting = {n: waiting[n] for n in sorted(costs, key=costs.__getitem__, reverse=True)}
     with (
         pools.dask(scheduler, jobs) if scheduler else pools.processes(jobs) as (parallel, threads),
         store.folder_while_alive(store.runs_folder()) as ledger,
     ):
-        known = _folders_known(runs, upto)
-        kept = {folder for folders in known for folder in folders if store.is_complete(folder)}
-        waiting = {n: run for n, run in enumerate(runs) if not (known[n] and known[n] <= kept)}
-        costs = {n: run.cost if isinstance(run, Task) else _cost(run.profile) for n, run in waiting.items()}
-        waiting = {n: waiting[n] for n in sorted(costs, key=costs.__getitem__, reverse=True)}
-        outcomes = _outcomes(
-            waiting, upto, workers.Place(workers.environment_here(), str(ledger), threads, workers.clock()), parallel
-        )
-        ended = (outcome for outcome in outcomes if not outcome.paused)
-        ended = list(_watched(ended, costs, len(runs))) if waiting else []
+        place = workers.Place(workers.environment_here(), str(ledger), threads, workers.clock())
+        ended = (outcome for outcome in _outcomes(waiting, upto, place, parallel) if not outcome.paused)
+        ended = list(_watched(ended, costs, len(runs)))
     paused = len(waiting) - len(ended)
     if failures := sorted(outcome.failure for outcome in ended if outcome.failure):
         others = f"{paused} paused, the others are done" if paused else "the others are done"
