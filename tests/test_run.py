@@ -73,7 +73,7 @@ def test_wrong_use_is_status_2_and_a_message(home, command, arguments, message):
 def without_work(monkeypatch):
     """Names of the notebooks that `all` would have run, without anything else that it does."""
     executed = []
-    monkeypatch.setattr(notebooks.running, "execute", lambda path, *_: executed.append(path.stem))
+    monkeypatch.setattr(notebooks.running, "_execute", lambda path, *_: executed.append(path.stem))
     monkeypatch.setattr(commands, "_complete", lambda *_: None)
     monkeypatch.setattr(site, "build", lambda names: "index.html")  # tests/site has its tests
     return executed
