@@ -41,11 +41,17 @@ def everything(options: argparse.Namespace) -> int:
     if options.only is None:  # side by side, which is faster than each when its notebook comes to it
         problems += _networks(run, jobs)
     asked = notebooks.Asked(options.profile, profile.name, options.data_dir, profile.limits)
-    outcomes = notebooks.execute_all([path for path in chosen if _is_for(path, profile)], asked, jobs)
+    chosen = [path for path in chosen if _is_for(path, profile)]
+    whole = options.only is None
+    current = notebooks.current(chosen, asked) if whole and not options.fresh else []
+    for path in current:
+        print(f"{path.stem} ... up to date")
+    outcomes = notebooks.execute_all([path for path in chosen if path not in current], asked, jobs)
     failed = [outcome for outcome in outcomes if outcome.problem]
     _name_figures(profile.name)
-    if options.only is None:
+    if whole:
         problems += _tried(lambda: _name_explorer(run))
+        notebooks.keep([*current, *(outcome.notebook for outcome in outcomes if not outcome.problem)], asked)
     problems += _tried(lambda: _name_site(profile.name))
     if failed:
         others = ", the others ran to their end" if len(failed) < len(outcomes) else ""

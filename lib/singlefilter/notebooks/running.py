@@ -141,7 +141,7 @@ def execute_all(notebooks: Sequence[Path], asked: Asked, jobs: int | None = None
     """
     from singlefilter import interpreter
 
-    jobs = min(jobs or at_a_time(), len(notebooks))
+    jobs = max(1, min(jobs or at_a_time(), len(notebooks)))
     turns: dict[str, list[Path]] = {"": [], "alone": [], "last": []}
     for path in notebooks:
         turns[_when(path)].append(path)
