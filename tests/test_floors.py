@@ -148,7 +148,7 @@ def test_no_two_studies_import_each_other():
 
 def test_the_library_is_imported_without_torch():
     program = "import sys, singlefilter; print(*sorted(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=True)
     assert "singlefilter" in done.stdout.split()
     assert not {"torch", "numpy", "pandas", "matplotlib"} & set(done.stdout.split())
 

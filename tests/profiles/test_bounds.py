@@ -160,6 +160,6 @@ def test_what_came_later_is_left_out_of_keys_at_its_default():
 
 def test_profiles_are_imported_without_torch():
     program = "import sys; from singlefilter import profiles; profiles.load('quick'); print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=True)
     assert "pydantic" in done.stdout.split()
     assert not {"torch", "numpy", "pandas", "matplotlib"} & set(done.stdout.split())

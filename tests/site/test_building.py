@@ -68,7 +68,7 @@ def test_what_is_found_of_profiles(tmp_path):
     assert found[1].chapters[0].question == "What do $K$ labels look like, see [02](02_train.ipynb)?"
     assert [one.problem[:29] for one in found[1].chapters] == ["", "This run ended with an error,"]
     (home / "figures" / "own").mkdir()
-    (home / "figures" / "own" / "claims.csv").write_text("claim\n")
+    (home / "figures" / "own" / "claims.csv").write_text("claim\n", encoding="utf-8")
     (home / "figures" / "own" / "claims.png").write_bytes(b"")
     own = next(one for one in results.found(home, []) if one.name == "own")
     assert own.figures[0].words is None and "claims.csv" in own.figures[0].problem
@@ -108,9 +108,9 @@ def test_thousand_labels_do_not_matter(tmp_path):
 def test_a_site_is_replaced_as_a_whole(tmp_path):
     fresh, place = tmp_path / "html", tmp_path / "build" / "quick" / "site"
     fresh.mkdir()
-    (fresh / "index.html").write_text("new")
+    (fresh / "index.html").write_text("new", encoding="utf-8")
     place.mkdir(parents=True)
-    (place / "stale.html").write_text("old")
+    (place / "stale.html").write_text("old", encoding="utf-8")
     building._put(fresh, place)
     assert [path.name for path in place.iterdir()] == ["index.html"]
     assert [path.name for path in place.parent.iterdir()] == ["site"]
