@@ -60,7 +60,7 @@ def show_all(run: stages.Run, names: Sequence[str] | None = None) -> None:
     """
     failed = []
     for declared in [registry.FIGURES[name] for name in names or registry.FIGURES]:
-        if lacking := [group for group in declared.groups if getattr(run.profile, group) is None]:
+        if lacking := [group for group in declared.groups if run.profile.lacks(group)]:
             missing = " and no group ".join(lacking)
             print(f"{declared.name} ... passed over: profile {run.profile.name} has no group {missing}")
             continue
