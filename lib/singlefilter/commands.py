@@ -19,7 +19,6 @@ import pandas as pd
 from singlefilter import distributed, environment, explorer, notebooks, profiles, progress, site, store
 from singlefilter.figures import files, packing, publishing, registry
 from singlefilter.pipeline import stages, sweeps
-from singlefilter.studies.pruning import tables as pruning_tables
 
 
 class UsageError(ValueError):
@@ -112,7 +111,7 @@ def sweep(options: argparse.Namespace) -> int:
 def _complete(runs: list[stages.Run], jobs: int | None = None, scheduler: str | None = None) -> None:
     """Train every network that the notebooks of some profiles need, and then, if all are there, retrain what is
     pruned of them."""
-    for items_of in (registry.networks, pruning_tables.tasks):  # what is pruned has to be trained
+    for items_of in (registry.networks, registry.tasks):  # what is pruned has to be trained
         items = dict.fromkeys(item for run in runs for item in items_of(run))
         if items:
             print(sweeps.complete(list(items), jobs, scheduler=scheduler), flush=True)

@@ -133,8 +133,13 @@ class Profile(Group):
         return self.network.weights == IMAGENET and self.training.epochs == 0
 
     def lacks(self, group: str) -> bool:
-        """Whether it has no group of this name, or, of `training`, one without epochs."""
-        return getattr(self, group) is None or (group == "training" and self.training.epochs == 0)
+        """Whether it has no group of this name, not this part of it (`afcc.networks`), no epochs in `training`, or,
+        of `ready`, a network that is trained."""
+        name, _, part = group.partition(".")
+        found = getattr(self, name)
+        if found in (None, False) or (name == "training" and found.epochs == 0):
+            return True
+        return bool(part) and part not in found.parts
 
     def problems(self) -> Iterator[str]:
         yield from inside("data", self.data)
@@ -151,6 +156,10 @@ class Profile(Group):
             yield f"heads.kinds: {ATTENTION} given, but {self.network.name} has none; it has {listed(HEAD_KINDS)}"
         if self.afcc is not None and self.network.name == "cct":
             yield "afcc: what is pruned are convolutions in a chain and their heads, of which cct has none"
+        elif self.afcc is not None and self.network.name != "vgg" and self.afcc.parts != ("heads",):
+            yield f"afcc.parts: {listed(self.afcc.parts)} given, of {self.network.title} only heads are pruned here"
+        if self.by_labels is not None and self.by_labels.frozen and self.by_labels.data != self.data:
+            yield "by_labels.data: the frozen network is shown the profile's own images, so say the same as in data"
         there = self.part.train_per_label or self.data.train_per_label
         yield from _left("part.held_out", self.part.held_out, there)
         if self.choice is not None:
