@@ -37,7 +37,7 @@ def everything(options: argparse.Namespace) -> int:
     if options.only is None:  # side by side, which is faster than each when its notebook comes to it
         _complete([run])
     for path in chosen:
-        if (group := notebooks.group(path)) and getattr(profile, group) is None:
+        if (group := notebooks.group(path)) and profile.lacks(group):
             print(f"{path.stem} ... passed over: profile {profile.name} has no group {group}")
         else:
             notebooks.execute(path, options.profile, profile.name, options.data_dir)
