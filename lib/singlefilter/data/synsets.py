@@ -34,22 +34,19 @@ def in_words(labels: Sequence[str]) -> list[str] | None:
 def outputs_of(names: Sequence[str]) -> list[int]:
     """Which of ImageNet's outputs the labels of these words are.
 
-    Raises `LookupError` for words that are none of them, or of two.
+    Raises `LookupError` for words that are none of them.
     """
-    known = categories()
-    if list(names) == known:
-        return list(range(OUTPUTS))
-    if odd := [name for name in names if known.count(name) != 1]:
-        what = "none" if odd[0] not in known else "several"
+    known = {word: output for output, word in enumerate(categories())}
+    if odd := [name for name in names if name not in known]:
         raise LookupError(
-            f"label {odd[0]!r} is {what} of the {OUTPUTS:,} outputs of a network with ImageNet's weights; labels by "
+            f"label {odd[0]!r} is none of the {OUTPUTS:,} outputs of a network with ImageNet's weights; labels by "
             f"their synsets need the package that knows these when images are read ({INSTALL})"
         )
-    return [known.index(name) for name in names]
+    return [known[name] for name in names]
 
 
 def categories() -> list[str]:
-    """Words of ImageNet's 1,000 labels, in the order of outputs."""
+    """Words of ImageNet's 1,000 labels, in the order of outputs; no two are the same."""
     from torchvision.models import EfficientNet_B0_Weights
 
     return EfficientNet_B0_Weights.IMAGENET1K_V1.meta["categories"]

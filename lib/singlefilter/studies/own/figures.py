@@ -2,7 +2,6 @@
 
 import pandas as pd
 
-from singlefilter import drawing as look
 from singlefilter.studies.declaration import Declaration, counted, number, span
 from singlefilter.studies.own import charts, tables
 
@@ -19,12 +18,13 @@ def _note(table: pd.DataFrame) -> str:
 
 def _alt(table: pd.DataFrame) -> str:
     said = "; ".join(
-        f"{row.head}, {row.outputs:,} outputs: accuracy {number(100 * row.accuracy)} %, SNR {number(row.snr)}"
+        f"{row.head}, {row.outputs:,} outputs, has an accuracy of {number(100 * row.accuracy)} % and an SNR of "
+        f"{number(row.snr)}"
         for row in table.itertuples()
     )
     return (
         "Six panels side by side, accuracy, clusters per filter, labels per cluster, noise, SNR and field SNR, with "
-        f"a row for each head. {said}."
+        f"a row for each head. Of these, {said}."
     )
 
 
@@ -40,11 +40,11 @@ def _fields_note(table: pd.DataFrame) -> str:
 
 
 def _fields_alt(table: pd.DataFrame) -> str:
-    most = table["out_label"].value_counts()
+    most = table.groupby("output").size().max()
     return (
         f"Points in a plane of {table['labels'].iloc[0]:,} labels downwards and {table['outputs'].iloc[0]:,} outputs "
-        "across, in columns, since the filter favours some outputs whatever it sees; below, a stroke for each. "
-        f"Most ones: {', '.join(f'{look.spoken(name)} {count}' for name, count in most.head(3).items())}."
+        "across, in columns, since the filter favours some outputs whatever it sees; below, a stroke for each. The "
+        f"highest stands for {counted(most, 'label')}."
     )
 
 
