@@ -12,7 +12,7 @@ from tests.pages import read, section, words
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROFILES = (ROOT / "docs" / "profiles.md").read_text(encoding="utf-8")
-DATA = ("laptop", "laptop-d64", "laptop-efficientnet", "laptop-imagenet", "glyphs-1000")
+DATA = ("laptop", "laptop-d64", "laptop-efficientnet", "glyphs-1000")
 
 SOURCES = {
     "this paper": ("C1", "C2", "C4", "C5", "C7"),

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
+from singlefilter import store
 from singlefilter.profiles.bounds import (
     CONFIG,
     AtMost,
@@ -115,16 +116,16 @@ class ByLabels(Sweep):
     depths: Depths = (16,)
     width: Width = 8
     in_all: FromZero = 0
-    frozen: YesNo = False
+    frozen: YesNo = field(default=False, metadata=store.LEFT_OUT)
 
     def problems(self) -> Iterator[str]:
         yield from super().problems()
         if not self.counts:
             yield "counts: empty, name at least one number of labels"
         if self.frozen and (self.heads.flip or self.heads.shift):
-            yield "heads.flip and heads.shift: maps of a frozen network are computed once, so say false and 0"
+            yield "frozen: maps are computed once, as images are, so heads.flip has to be false and heads.shift 0"
         if self.frozen and set(self.heads.kinds) != {"flat"}:
-            yield f"heads.kinds: {listed(self.heads.kinds)} given, on a frozen network they are flat"
+            yield f"frozen: heads.kinds {listed(self.heads.kinds)} given, on a frozen network they are flat"
 
 
 @dataclass(config=CONFIG, frozen=True)
@@ -154,7 +155,9 @@ class Afcc(Group):
     are done.
     """
 
-    parts: Annotated[tuple[Annotated[Text, among(AFCC_PARTS)], ...], Once, Some] = AFCC_PARTS
+    parts: Annotated[tuple[Annotated[Text, among(AFCC_PARTS)], ...], Once, Some] = field(
+        default=AFCC_PARTS, metadata=store.LEFT_OUT
+    )
     seeds: Seeds = (1,)
     cuts: Layers = ()
     thresholds: Fractions = (0.1, 0.2, 0.3, 0.5)

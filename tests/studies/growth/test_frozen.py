@@ -104,8 +104,14 @@ def test_an_interrupted_series_does_not_begin_anew(run, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("group", "message"),
     [
-        ({"heads": HEADS | {"flip": True}}, "heads.flip and heads.shift: maps of a frozen network are computed once"),
-        ({"heads": HEADS | {"kinds": ["flat", "pooled"]}}, "heads.kinds: flat, pooled given, on a frozen network"),
+        (
+            {"heads": HEADS | {"flip": True}},
+            "by_labels.frozen: maps are computed once, .* so heads.flip has to be false",
+        ),
+        (
+            {"heads": HEADS | {"kinds": ["flat", "pooled"]}},
+            "by_labels.frozen: heads.kinds flat, pooled given, on a frozen network",
+        ),
         ({"data": DATA | {"labels": 5}}, "by_labels.data: the frozen network is shown the profile's own images"),
     ],
 )
