@@ -106,11 +106,11 @@ def test_an_interrupted_series_does_not_begin_anew(run, tmp_path, monkeypatch):
     [
         (
             {"heads": HEADS | {"flip": True}},
-            "by_labels.frozen: maps are computed once, .* so heads.flip has to be false",
+            "by_labels.frozen: maps are computed once, .* heads.flip has to be false",
         ),
         (
             {"heads": HEADS | {"kinds": ["flat", "pooled"]}},
-            "by_labels.frozen: heads.kinds flat, pooled given, on a frozen network",
+            "by_labels.frozen: heads.kinds flat, pooled given",
         ),
         ({"data": DATA | {"labels": 5}}, "by_labels.data: the frozen network is shown the profile's own images"),
     ],
