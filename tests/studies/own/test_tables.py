@@ -144,5 +144,5 @@ def test_figures_of_photographs_say_that_they_were_seen_in_training(run, monkeyp
 def test_figures_that_do_not_fit_are_passed_over(run, capsys):
     publishing.show_all(run, ["curves", "own_fields"])
     assert "curves ... passed over: profile ready has no group training" in capsys.readouterr().out
-    provenance = (publishing.folder(run) / "provenance.json").read_text()
+    provenance = (publishing.folder(run) / "provenance.json").read_text(encoding="utf-8")
     assert '"own_classifier"' in provenance
