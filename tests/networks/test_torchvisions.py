@@ -44,7 +44,7 @@ def test_a_vision_transformer_is_cut_after_its_blocks(monkeypatch):
     assert [(cut.filters, cut.size) for cut in cuts] == [(12, (17,))] * 3  # a class token and 4 x 4
     assert small.heads.head.out_features == 4
     with pytest.raises(CutError, match="VisionTransformer has no attention heads that could be cut at"):
-        networks.cut_points(model, 16, attention=True)
+        networks.cut_points(model, 16, "attention")
 
 
 @pytest.mark.parametrize("name", ["efficientnet_b0", "vgg16_bn"])

@@ -92,7 +92,9 @@ def build(run: stages.Run, settings: SubsetSettings, work: Path) -> None:
             rows += _restricted(logits, truth, settings, len(names), points[-1].cut.layer)
         store.write_json(note, [{"labels": labels, "subset": draw} | row for row in rows])
     rows = [
-        row for labels, draw in settings.subsets for row in json.loads((work / f"{labels}-{draw}.json").read_text(encoding="utf-8"))
+        row
+        for labels, draw in settings.subsets
+        for row in json.loads((work / f"{labels}-{draw}.json").read_text(encoding="utf-8"))
     ]
     place = {"depth": max(point.cut.layer for point in points), "width": 0, "seed": run.profile.seed}
     pd.DataFrame(rows).assign(**place).to_csv(work / "observations.csv", index=False)
