@@ -173,9 +173,9 @@ case $profile in
 esac
 
 if [ -n "$only" ]; then
-    case $only in [0-9]) only=0$only ;; esac
-    names=$(find notebooks -name '[0-9][0-9]_*.ipynb' -exec basename {} .ipynb \; | LC_ALL=C sort)
-    numbers=$(echo "$names" | cut -c 1-2 | tr '\n' ' ')
+    case $only in [0-9] | [0-9][a-z]) only=0$only ;; esac
+    names=$(find notebooks -name '[0-9][0-9]*_*.ipynb' -exec basename {} .ipynb \; | LC_ALL=C sort)
+    numbers=$(echo "$names" | cut -d _ -f 1 | tr '\n' ' ')
     case " $numbers" in
         *" $only "*) ;;
         # shellcheck disable=SC2086  # a word each

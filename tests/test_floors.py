@@ -32,6 +32,8 @@ ROOMS = (
         "provenance",
         "profiles",
         "drawing",
+        "tablefiles",
+        "lifelines",
         "lettering",
         "progress",
         "environment",

@@ -9,6 +9,7 @@ import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 
 from singlefilter import interpreter, notebooks, surroundings
+from singlefilter.notebooks import kernels
 
 TEMPLATE = "nbconvert/templates/lab/index.html.j2"
 
@@ -42,9 +43,9 @@ def test_python3_is_this_interpreter(others):
     for named in (
         interpreter.Specs().get_kernel_spec("python3").argv,
         interpreter.Specs(ensure_native_kernel=False).get_all_specs()["python3"]["spec"]["argv"],
-        interpreter.Kernel(kernel_name="python3").kernel_spec.argv,
     ):
         assert named[:3] == [sys.executable, "-m", "ipykernel_launcher"]
+    assert kernels.Kernel(kernel_name="python3").kernel_spec.argv[0] == sys.executable
 
 
 def test_other_kernels_stay_what_they_are(others):
@@ -79,7 +80,7 @@ def test_a_notebook_runs_by_this_interpreter_and_its_page_is_utf8(home, others):
     path.parent.mkdir()
     content = {"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
     path.write_text(json.dumps(content), encoding="utf-8")
-    copy = notebooks.execute(path, "quick", "quick", None)
+    copy = notebooks.execute(path, notebooks.Asked("quick", "quick"))
     (output,) = json.loads(copy.read_text(encoding="utf-8"))["cells"][-1]["outputs"]
     printed = "".join(output["text"]).splitlines()
     assert printed == [sys.executable, str(surroundings.LIBRARY / "singlefilter" / "__init__.py"), "Straße 狗"]

@@ -28,7 +28,7 @@ def source(cell: dict) -> str:
 
 
 def test_the_notebooks_are_there():
-    assert [path.name[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05", "06", "07", "08", "09", "10"]
+    assert " ".join(map(notebooks.number, NOTEBOOKS)) == "01 02 03 04 05 05b 05c 06 07 08 09 10"
 
 
 @EACH
@@ -60,7 +60,8 @@ def test_code_is_short_and_plain(path):
 @EACH
 def test_a_notebook_about_a_group_of_the_profile_names_it(path):
     named = json.loads(path.read_text(encoding="utf-8"))["metadata"].get("singlefilter", {}).get("group")
-    assert named == {"06": "by_labels", "07": "by_width", "08": "afcc", "09": "transformer"}.get(path.name[:2])
+    about = {"06": "by_labels", "07": "by_width", "08": "afcc", "09": "transformer"}
+    assert named == about.get(notebooks.number(path))
 
 
 @EACH
@@ -95,7 +96,8 @@ def home(tiny_home, tmp_path_factory):
 @pytest.fixture(scope="module")
 def executed(home):
     """Copies of all notebooks by number, run in order by the function that the command line calls."""
-    return {path.name[:2]: notebooks.execute(path, str(home / "tiny.yaml"), "tiny", None) for path in NOTEBOOKS}
+    asked = notebooks.Asked(str(home / "tiny.yaml"), "tiny")
+    return {notebooks.number(path): notebooks.execute(path, asked) for path in NOTEBOOKS}
 
 
 def outputs(copy: Path) -> list[dict]:
@@ -104,7 +106,7 @@ def outputs(copy: Path) -> list[dict]:
 
 @EACH
 def test_runs_and_shows_its_figures(path, executed):
-    copy = executed[path.name[:2]]
+    copy = executed[notebooks.number(path)]
     shown = [output for output in outputs(copy) if "image/png" in output.get("data", {})]
     published = sum(source(cell).count("figures.show(") for cell in cells(path, "code"))
     assert len(shown) >= published >= 1

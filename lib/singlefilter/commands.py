@@ -11,6 +11,7 @@ import os
 import sys
 import time
 import webbrowser
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -27,29 +28,77 @@ class UsageError(ValueError):
 
 
 def everything(options: argparse.Namespace) -> int:
-    """Run every notebook of a profile, or one, with the stages that they need."""
+    """Run every notebook of a profile, or one, with the stages that they need; in the end, name those that failed."""
+    jobs = _jobs(options)
     profile = profiles.load(options.profile)
     chosen = _chosen(options.only)
-    if options.only is not None and (group := notebooks.group(chosen[0])):
+    if options.only is not None and (group := notebooks.about(chosen[0]).get("group")):
         profiles.group(profile, group)  # without it there is nothing to run
     run = stages.Run(profile, options.data_dir)
     if options.fresh:
         _forget(run)
+    problems: list[str] = []
     if options.only is None:  # side by side, which is faster than each when its notebook comes to it
-        _complete([run])
-    for path in chosen:
-        if (group := notebooks.group(path)) and getattr(profile, group) is None:
-            print(f"{path.stem} ... passed over: profile {profile.name} has no group {group}")
-        else:
-            notebooks.execute(path, options.profile, profile.name, options.data_dir)
+        problems += _networks(run, jobs)
+    asked = notebooks.Asked(options.profile, profile.name, options.data_dir, profile.limits)
+    chosen = [path for path in chosen if _is_for(path, profile)]
+    whole = options.only is None
+    current = notebooks.current(chosen, asked) if whole and not options.fresh else []
+    for path in current:
+        print(f"{path.stem} ... up to date")
+    outcomes = notebooks.execute_all([path for path in chosen if path not in current], asked, jobs)
+    failed = [outcome for outcome in outcomes if outcome.problem]
     _name_figures(profile.name)
-    if options.only is None:
-        _name_explorer(run)
-    try:
-        print(f"site: {site.build([profile.name])}")
-    except site.Unavailable as why:
-        print(f"site: {why}")
+    if whole:
+        problems += _tried(lambda: _name_explorer(run))
+        notebooks.keep([*current, *(outcome.notebook for outcome in outcomes if not outcome.problem)], asked)
+    problems += _tried(lambda: _name_site(profile.name))
+    if failed:
+        others = ", the others ran to their end" if len(failed) < len(outcomes) else ""
+        named = [outcome.problem for outcome in failed]
+        problems.insert(0, "\n".join([f"{len(failed)} of {len(outcomes)} notebooks failed{others}:", *named]))
+    if problems:
+        raise notebooks.Failed("\n".join(problems))
     return 0
+
+
+def _networks(run: stages.Run, jobs: int | None) -> list[str]:
+    """Train what the notebooks of a profile need; what failed, where notebooks can run nevertheless."""
+    try:
+        _complete([run], jobs)
+    except sweeps.Failed as error:
+        if not all(store.is_complete(folder) for folder in stages.folders(run).values()):
+            raise  # no notebook can do without the profile's own network
+        print(f"{error}\nthe notebooks run nevertheless, and those that need what failed try it again", flush=True)
+        return [str(error)]
+    return []
+
+
+def _is_for(path: Path, profile: profiles.Profile) -> bool:
+    """Whether a profile has the group that a notebook is about; said where not."""
+    try:
+        group = notebooks.about(path).get("group")
+    except notebooks.Failed:  # said when it is to be run
+        return True
+    if group and getattr(profile, group) is None:
+        print(f"{path.stem} ... passed over: profile {profile.name} has no group {group}")
+        return False
+    return True
+
+
+def _tried(work: Callable[[], object]) -> list[str]:
+    """What went wrong in a piece of work that must not hide what went wrong before it."""
+    try:
+        work()
+    except Exception as error:
+        return [str(error) if isinstance(error, RuntimeError) else f"{type(error).__name__}: {error}"]
+    return []
+
+
+def _jobs(options: argparse.Namespace) -> int | None:
+    if options.jobs is not None and options.jobs < 1:
+        raise UsageError(f"--jobs: at least 1 is needed, {options.jobs} given")
+    return options.jobs
 
 
 def read(options: argparse.Namespace) -> int:
@@ -64,9 +113,10 @@ def read(options: argparse.Namespace) -> int:
 def _chosen(only: str | None) -> list[Path]:
     """The notebooks to run: all, or the one of a number."""
     found = notebooks.numbered()
-    chosen = [path for path in found if only is None or path.name[:2] == only.zfill(2)]
+    asked_for = only if only is None or only[1:2].isdigit() else f"0{only}"  # 4 and 5b, too
+    chosen = [path for path in found if only is None or notebooks.number(path) == asked_for]
     if not chosen:
-        numbers = ", ".join(path.name[:2] for path in found) or "none"
+        numbers = ", ".join(map(notebooks.number, found)) or "none"
         asked = f"--only {only}: no such notebook" if only else "no notebooks to run"
         raise UsageError(f"{asked}; there are {numbers} in {store.project_root() / 'notebooks'}")
     return chosen
@@ -101,11 +151,10 @@ def _by_epoch(folder: Path) -> str:
 
 def sweep(options: argparse.Namespace) -> int:
     """Train, prune and retrain what the notebooks of some profiles need, in parallel."""
-    if options.jobs is not None and options.jobs < 1:
-        raise UsageError(f"--jobs: at least 1 is needed, {options.jobs} given")
+    jobs = _jobs(options)
     deadline = time.monotonic() + options.minutes * 60
     named = [stages.Run(profiles.load(name), options.data_dir, deadline) for name in options.profiles]
-    _complete(named, options.jobs, options.dask)
+    _complete(named, jobs, options.dask)
     return 0
 
 
@@ -123,8 +172,12 @@ def figures(options: argparse.Namespace) -> int:
     folder = figures_folder(profiles.load(options.profile).name)
     if not folder.is_dir():
         raise UsageError(f"{folder} is not there yet: run the profile first")
-    for path in files.redraw(folder):
-        print(path)
+    try:
+        written = files.redraw(folder)
+    except files.NotDrawn as some:
+        print(*some.written, sep="\n")
+        raise
+    print(*written, sep="\n")
     return 0
 
 
@@ -222,6 +275,13 @@ def _name_figures(profile: str) -> None:
     for path in drawn:
         print(f"  {path.name}")
     print(f"executed notebooks and their HTML: {store.project_root() / 'build' / profile}")
+
+
+def _name_site(profile: str) -> None:
+    try:
+        print(f"site: {site.build([profile])}")
+    except site.Unavailable as why:
+        print(f"site: {why}")
 
 
 def _name_explorer(run: stages.Run) -> None:

@@ -9,10 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ipykernel.kernelspec import RESOURCES, get_kernel_dict
-from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpec, KernelSpecManager
 from jupyter_core import paths
-from traitlets import default
 
 from singlefilter import surroundings
 
@@ -33,14 +31,6 @@ class Specs(KernelSpecManager):
         if kernel_name.lower() == NATIVE_KERNEL_NAME:
             return KernelSpec(resource_dir=RESOURCES, **get_kernel_dict())
         return super().get_kernel_spec(kernel_name)
-
-
-class Kernel(AsyncKernelManager):
-    """A kernel of a notebook that is run without anybody watching: `python3` is this interpreter."""
-
-    @default("kernel_spec_manager")
-    def _own_specs(self) -> Specs:
-        return Specs(parent=self)
 
 
 @contextmanager

@@ -145,7 +145,9 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--fresh", action="store_true", help="forget what was trained and measured before")
     for added in (sweep, read):
         added.add_argument("profiles", nargs="+", metavar="PROFILE", help="profiles by name, or YAML files")
-    sweep.add_argument("--jobs", type=int, help="items at a time (default: one a core; on a GPU 4)")
+    sweep.add_argument("--jobs", type=int, metavar="N", help="items at a time (default: one a core; on a GPU 4)")
+    text = "networks, and then notebooks, at a time (default: as many networks as cores, two notebooks)"
+    everything.add_argument("--jobs", type=int, metavar="N", help=text)
     sweep.add_argument("--dask", metavar="ADDRESS", help="scheduler of a Dask cluster, such as tcp://host:8786")
     for added in (publish, explore, pack):
         added.add_argument("profile", metavar="PROFILE", help="a profile's name, or a YAML file")

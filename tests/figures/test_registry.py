@@ -12,12 +12,12 @@ import pytest
 from tests.conftest import forget_caches, one_by_one
 from tests.figures.test_words import check
 
-from singlefilter import figures, profiles, run
+from singlefilter import figures, notebooks, profiles, run
 from singlefilter.figures import registry
 from singlefilter.pipeline import sweeps
 
 ROOT = Path(__file__).resolve().parents[2]
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+NOTEBOOKS = notebooks.found_in(ROOT / "notebooks")
 
 
 def shown(notebook: Path) -> dict[str, object]:
@@ -52,7 +52,7 @@ def shown(notebook: Path) -> dict[str, object]:
 
 
 def test_every_figure_is_shown_in_its_notebook_in_order_and_from_its_table():
-    of_notebooks = {notebook.name[:2]: shown(notebook) for notebook in NOTEBOOKS}
+    of_notebooks = {notebooks.number(notebook): shown(notebook) for notebook in NOTEBOOKS}
     assert [(name, one.notebook) for name, one in registry.FIGURES.items()] == [
         (name, number) for number, names in of_notebooks.items() for name in names
     ]

@@ -18,7 +18,7 @@ import joblib
 import numpy as np
 import torch
 
-from singlefilter import profiles, progress, store
+from singlefilter import lifelines, profiles, progress, store
 from singlefilter.data import glyphs, pictures
 from singlefilter.data.downloads import download
 from singlefilter.data.folders import find, in_words, list_images, listing_digest, split_folder, split_folders
@@ -97,7 +97,7 @@ def _is_as_now(folder: Path, files: Files) -> bool:
     paths = [path for split in files.values() for found in split.values() for path in found.files]
     parts = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
     title = "looking for depth, EXIF and transparency"
-    looked = joblib.Parallel(n_jobs=min(len(parts), joblib.cpu_count()), return_as="generator")(
+    looked = lifelines.parallel(min(len(parts), joblib.cpu_count()), return_as="generator")(
         joblib.delayed(_any_otherwise)(part) for part in parts
     )
     otherwise = any(list(progress.bar(looked, title, "thousand", total=len(parts))))
@@ -144,7 +144,7 @@ def _decode(root: Path, files: Files, config: profiles.Data, seed: int, work: Pa
             _make_array(target, (len(paths), 3, size, size))
             decoded.mkdir()
         chunks = range(0, len(paths), CHUNK)
-        counts = joblib.Parallel(n_jobs=min(len(chunks), joblib.cpu_count()))(
+        counts = lifelines.parallel(min(len(chunks), joblib.cpu_count()))(
             joblib.delayed(_decode_chunk)(target, start, paths[start : start + CHUNK], size, decoded / str(start))
             for start in progress.bar(chunks, f"decoding {split} images", "thousand", total=len(chunks))
         )

@@ -116,7 +116,7 @@ def points(run: Run) -> tuple[heads_.HeadPoint, ...]:
     # On a real device: torch's meta device would load its compiler, which takes longer than one small image.
     trunk, size = dataclasses.replace(_without_weights(profile), hidden=()), profile.data.image_size
     model = networks.build(trunk, 2, size, profile.seed)
-    inside = networks.cut_points(model, size, attention=True) if profiles.ATTENTION in profile.heads.kinds else ()
+    inside = {kind: networks.cut_points(model, size, kind) for kind in profile.heads.kinds if kind in profiles.INSIDE}
     return heads_.head_points(networks.cut_points(model, size), profile.heads, inside)
 
 

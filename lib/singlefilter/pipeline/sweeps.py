@@ -12,7 +12,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +41,8 @@ class Done:
 
     items: how many it has; found: how many of them were in the store already; seconds: of this call, by the clock;
     alone: of the stages that it finished, added up, as the store noted them: each once, in whole when an earlier
-    call had begun it, and as long as it took beside the others; threads: that each of these computed with.
+    call had begun it, and as long as it took beside the others; threads: with how many its stages were computed,
+    those found in the store too.
     """
 
     items: int
@@ -51,10 +52,11 @@ class Done:
     threads: tuple[int, ...] = ()
 
     def __str__(self) -> str:
-        if self.found == self.items:
-            return f"{self.items} items, all of them in the store already"
-        found = f" ({self.found} were in the store already)" if self.found else ""
         threads = f"; threads of each: {', '.join(map(str, self.threads))} (another number gives other last digits)"
+        if self.found == self.items:
+            differ = threads if len(self.threads) > 1 else ""
+            return f"{self.items} items, all of them in the store already{differ}"
+        found = f" ({self.found} were in the store already)" if self.found else ""
         return (
             f"{self.items} items done in {self.seconds / 60:.1f} minutes{found}; one after the other they would have "
             f"taken {self.alone / 60:.1f}{threads if self.threads else ''}"
@@ -112,10 +114,15 @@ def complete(
             f"sweep paused: {len(runs) - paused} of {len(runs)} items are done; the same command goes on from here"
         )
     new = {folder for outcome in ended for folder in outcome.folders} - kept
-    made = [store.manifest(folder) for folder in new]
-    alone = sum(manifest["seconds"] for manifest in made)
-    threads = {manifest["computing"]["threads"] for manifest in made if "computing" in manifest}
-    return Done(len(runs), len(runs) - len(waiting), time.perf_counter() - begun, alone, tuple(sorted(threads)))
+    alone = sum(store.manifest(folder)["seconds"] for folder in new)
+    threads = tuple(sorted(_threads(new | kept)))
+    return Done(len(runs), len(runs) - len(waiting), time.perf_counter() - begun, alone, threads)
+
+
+def _threads(folders: Iterable[Path]) -> set[int]:
+    """With how many threads stages were computed, where they say so; that of images hangs on none."""
+    manifests = [store.manifest(folder) for folder in folders]
+    return {one["computing"]["threads"] for one in manifests if "computing" in one and one["name"] != "data"}
 
 
 def _jobs(wanted: int | None, items: int, here: bool = True) -> int:

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from singlefilter import notebooks
 from singlefilter.site.links import Places, relinked, unlinked
 
 _WIDGETS = ("application/vnd.jupyter.widget-view+json", "application/vnd.jupyter.widget-state+json")
@@ -25,7 +26,7 @@ _QUESTION = re.compile(r"\*\*The question\.\*\*\s*(.+?)(?:\n\s*\n|\Z)", re.DOTAL
 
 @dataclass(frozen=True)
 class Chapter:
-    """An executed notebook.  `number`: the two digits of its name; `problem`: why it is not whole, "" where it is."""
+    """An executed notebook.  `number`: "05" or "05b"; `problem`: why it is not whole, "" where it is."""
 
     path: Path
     title: str
@@ -39,12 +40,12 @@ class Chapter:
 
     @property
     def number(self) -> str:
-        return self.path.name[:2]
+        return notebooks.number(self.path)
 
 
 def executed(folder: Path) -> list[Chapter]:
     """Chapters of a folder of notebooks, in the order of their numbers; what is no notebook is left out."""
-    found = (_read(path) for path in sorted(folder.glob("[0-9][0-9]_*.ipynb")))
+    found = (_read(path) for path in notebooks.found_in(folder))
     return [chapter for chapter in found if chapter]
 
 

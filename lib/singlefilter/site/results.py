@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from singlefilter import profiles
+from singlefilter import notebooks, profiles
 from singlefilter.site import chapters, galleries
 from singlefilter.site.chapters import Chapter
 from singlefilter.site.galleries import Shown
@@ -70,7 +70,7 @@ def found(root: Path, first: Sequence[str]) -> list[Results]:
 
     A profile without chapters and without figures is left out.
     """
-    built = {path.name for path in (root / "build").glob("*/") if any(path.glob("[0-9][0-9]_*.ipynb"))}
+    built = {path.name for path in (root / "build").glob("*/") if notebooks.found_in(path)}
     drawn = {path.parent.name for path in (root / "figures").glob("*/*.csv")}
     every = [_of(root, name) for name in dict.fromkeys([*first, *sorted(built | drawn)]) if name in built | drawn]
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from singlefilter import __version__
+from singlefilter import __version__, notebooks
 from singlefilter.site import galleries
 from singlefilter.site.links import Places, relinked
 from singlefilter.site.results import Results
@@ -91,12 +91,12 @@ def switch(of: Sequence[Results]) -> dict[str, list[tuple[str, str, str]]]:
     every = [one for one in of if not one.of_a_machine]
     found: dict[str, list[tuple[str, str, str]]] = {}
     for name in dict.fromkeys(chapter.name for one in every for chapter in one.chapters):
-        same = []
+        same, number = [], name.partition("_")[0]
         for one in every:
             if any(chapter.name == name for chapter in one.chapters):
                 same.append((one.name, f"{one.place}/{name}", ""))
-            elif any(shown.declared.notebook == name[:2] for shown in one.figures):
-                same.append((one.name, f"{one.place}/gallery#{galleries.anchor(name[:2])}", "figures"))
+            elif any(shown.declared.notebook == number for shown in one.figures):
+                same.append((one.name, f"{one.place}/gallery#{galleries.anchor(number)}", "figures"))
         found |= {page: same for _, page, _ in same if "#" not in page}
     for kind, has in (("gallery", lambda one: one.figures), ("index", lambda one: True)):
         same = [(one.name, f"{one.place}/{kind}", "") for one in every if has(one)]
@@ -138,14 +138,15 @@ def _line(results: Results) -> str:
 def _missing(results: Results, root: Path) -> str:
     """The notebooks of the project that were not run with this profile, and how to run them."""
     there = {chapter.name for chapter in results.chapters}
-    missing = [path for path in sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb")) if path.stem not in there]
+    missing = [path for path in notebooks.found_in(root / "notebooks") if path.stem not in there]
     if not missing:
         return ""
     command = f"./run_all.sh --profile {results.name}"
     if not there:
         return f"No notebook has been run with this profile here: `{command}` runs them all."
     named = markdown(", ".join(path.stem for path in missing))
-    return f"Not run with this profile, or passed over: {named}. One alone: `{command} --only {missing[0].name[:2]}`."
+    alone = f"{command} --only {notebooks.number(missing[0])}"
+    return f"Not run with this profile, or passed over: {named}. One alone: `{alone}`."
 
 
 def _facts(results: Results) -> str:

@@ -5,7 +5,7 @@ one; `writing` puts files in place as a whole, `refusals` says why one cannot be
 """
 
 from singlefilter.store.keys import LEFT_OUT, config_key, digest, plain
-from singlefilter.store.locks import folder_while_alive, held
+from singlefilter.store.locks import folder_while_alive, held, remove_dead
 from singlefilter.store.manifests import MANIFEST, Unsealed, checked, seal, sealed
 from singlefilter.store.refusals import Full, full, in_bytes, in_words, is_full, naming
 from singlefilter.store.stages import (
@@ -46,6 +46,7 @@ __all__ = [
     "noted",
     "plain",
     "project_root",
+    "remove_dead",
     "runs_folder",
     "seal",
     "sealed",

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 LOCKS = ".locks"  # its files stay: one that is removed while somebody waits for it locks nothing any more
 SWEEPS = ".sweeps"
+SECONDS_TO_DIE = 24 * 3600  # what a sweep without a lock has not touched for so long is no sweep any more
 _ENDING = ".lock"
 _HOLDER = ".by"  # a note beside a lock, of who has it
 
@@ -78,18 +79,35 @@ def folder_while_alive(runs: Path) -> Iterator[Path]:
     folders.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as held:
         with _lock(runs, SWEEPS.strip(".")):
-            for left in folders.iterdir():
-                with contextlib.suppress(OSError), FileLock(left / _ENDING, timeout=0):
-                    shutil.rmtree(left, ignore_errors=True)
+            _remove_dead(runs)
             own = Path(tempfile.mkdtemp(prefix="sweep-", dir=folders))
             held.callback(shutil.rmtree, own, ignore_errors=True)
             held.enter_context(FileLock(own / _ENDING))
         yield own
 
 
-def _lock(runs: Path, name: str) -> FileLock:
+def remove_dead(runs: Path) -> None:
+    """Remove the folders of processes that died; what cannot be removed is left for the next one."""
+    if (runs / SWEEPS).is_dir():
+        with contextlib.suppress(OSError), _lock(runs, SWEEPS.strip("."), seconds=1):
+            _remove_dead(runs)
+
+
+def _remove_dead(runs: Path) -> None:
+    for left in (runs / SWEEPS).iterdir():
+        with contextlib.suppress(OSError), FileLock(left / _ENDING, timeout=0):
+            shutil.rmtree(left, ignore_errors=True)
+    for left in runs.glob("sweep-*"):  # of a version that had them here, without a lock
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > SECONDS_TO_DIE and all(
+                path.name.isdigit() for path in left.iterdir()
+            ):
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def _lock(runs: Path, name: str, seconds: float = -1) -> FileLock:
     (runs / LOCKS).mkdir(parents=True, exist_ok=True)
-    return FileLock(runs / LOCKS / f"{name}{_ENDING}")
+    return FileLock(runs / LOCKS / f"{name}{_ENDING}", timeout=seconds)
 
 
 def _who() -> str:
