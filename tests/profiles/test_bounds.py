@@ -135,7 +135,7 @@ KEYS = {
     "paper": "a3b7d1387221",
     "paper-efficientnet": "3498ee7def9a",
     "paper-imagenet": "b3d2fdc57b0c",
-    "quick": "9c7c8cf19dcc",
+    "quick": "3f85fc96bfc6",
 }
 
 
