@@ -87,6 +87,9 @@ EXPECTED = {
     ("A second architecture, briefly trained", 0): lambda rows: layers(
         "laptop-efficientnet", list(range(1, 10)), ("flat", "pooled")
     ),
+    ("ImageNet photographs, on a ready network", 0): lambda rows: layers(
+        "laptop-imagenet", list(range(1, 10)), ("flat",)
+    ),
     ("From 3 to 1,000 labels", 0): both,
 }
 
@@ -115,7 +118,7 @@ def test_columns_are_named_as_the_glossary_names_them():
         "d′",
     ]
     of_layers = [header for header, _ in ON_THE_PAGE.values() if header[0] == "layer"]
-    assert len(of_layers) == 3
+    assert len(of_layers) == 4
     assert all(header[-5:] == expected for header in of_layers)
 
 

@@ -98,6 +98,22 @@ def second_architecture() -> list[str]:
     ]
 
 
+def ready_network() -> list[str]:
+    accuracy = csv("laptop-imagenet", "accuracy_by_layer").set_index("layer")
+    flat = accuracy["accuracy"]
+    assert flat.idxmax() == 9 and flat.drop(2).is_monotonic_increasing and flat[2] < flat[1]
+    assert accuracy["fan_in"][2] * 2 == accuracy["fan_in"][1] and accuracy["fan_in"].idxmax() == 9
+    measured = csv("laptop-imagenet", "statistics_by_layer").pivot(index="layer", columns="split")
+    for split in ("train", "test"):
+        assert measured["dprime"][split].is_monotonic_increasing
+        assert measured["snr"][split].loc[7:].is_monotonic_increasing and measured["snr"][split].idxmax() == 9
+        assert not measured["snr"][split].loc[:6].is_monotonic_increasing and measured["n"][split].idxmin() == 9
+    return [
+        f"{percent(flat[1])} after layer 1, {percent(flat[6])} after layer 6 and {percent(flat[9])} after layer 9, "
+        f"where {accuracy['fan_in'][9]:,} inputs make the largest head"
+    ]
+
+
 def number_of_labels() -> list[str]:
     table = csv("glyphs-1000", "statistics_by_labels").set_index(["layer", "labels"]).loc[8]
     few, many = table.loc[3], table.loc[1000]
@@ -129,6 +145,7 @@ SAID = {
     "The paper's width, briefly trained": at_the_papers_width,
     "Smaller and faster at the paper's width?": smaller_at_the_papers_width,
     "A second architecture, briefly trained": second_architecture,
+    "ImageNet photographs, on a ready network": ready_network,
     "From 3 to 1,000 labels": number_of_labels,
 }
 # Settings, not results: thresholds, budgets, coverage of intervals, and what public repositories report.

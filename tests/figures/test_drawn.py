@@ -99,12 +99,14 @@ def test_many_clusters_are_cut_short_in_words():
     assert re.search(r"and 24 more ■ noise: 0 elements", words(draw("one_filter", table.assign(**CIFAR))))
 
 
-def test_samples_show_images_and_say_what_is_missing():
+def test_samples_show_what_is_there_and_say_what_is_not():
     fig = draw("samples", samples_table().sample(frac=1, random_state=0))
     shown = [np.asarray(ax.images[0].get_array()) for ax in fig.axes if ax.images]
     assert len(shown) == 16
     np.testing.assert_array_equal(shown[3], np.moveaxis(image(3), 0, -1))
-    assert "ImageNet is not here: put it into the data folder." in words(fig)
+    said = words(fig)
+    assert "(A) title A" in said and "(B) title C" in said and "(C)" not in said
+    assert "n = 8 in (A), n = 8 in (B). Not on this machine: ImageNet." in said
     assert [t.get_text() for t in texts(fig)].count("None") == 1
 
 

@@ -55,7 +55,7 @@ def test_weights_of_imagenet_but_for_other_labels(file, monkeypatch):
     name = f"efficientnet_b0-{hashlib.sha256(file.read_bytes()).hexdigest()[:8]}.pth"
     file.rename(file.with_name(name))
     imagenet = ready.imagenet
-    monkeypatch.setattr(ready, "imagenet", lambda url: imagenet(f"{url.rpartition('/')[0]}/{name}"))
+    monkeypatch.setattr(ready, "imagenet", lambda url, _: imagenet(f"{url.rpartition('/')[0]}/{name}"))
     of_imagenet, of_five = (networks.build(EFFICIENTNET, labels, 32, 1).state_dict() for labels in (1000, 5))
     for name, tensor in weights.items():
         assert torch.equal(of_imagenet[name], tensor)

@@ -131,6 +131,7 @@ KEYS = {
     "laptop-d32": "d0cbe2bacccd",
     "laptop-d64": "8f59d344e26d",
     "laptop-efficientnet": "60d2a1ab1d3b",
+    "laptop-imagenet": "3dc3879d6915",
     "laptop-transformer": "5313b8edc704",
     "paper": "a3b7d1387221",
     "paper-efficientnet": "3498ee7def9a",

@@ -21,7 +21,8 @@ def load(tmp_path, text: str) -> profiles.Profile:
 
 def test_the_shipped_profiles():
     of_papers = ("paper", "paper-efficientnet", "paper-imagenet")
-    of_laptops = ("laptop", "laptop-d32", "laptop-d64", "laptop-efficientnet", "laptop-transformer")
+    laptops = ("d32", "d64", "efficientnet", "imagenet", "transformer")
+    of_laptops = ("laptop", *(f"laptop-{name}" for name in laptops))
     assert profiles.available() == ("glyphs-1000", *of_laptops, *of_papers, "quick")
     for name in profiles.available():
         profile = profiles.load(name)
@@ -94,8 +95,10 @@ MISTAKES = [
     ("network: {hidden: [4.5]}", "network.hidden has to be int, not 4.5"),
     ("network: {hidden: [0]}", "network.hidden: 0 given, at least 1"),
     ("network: {depth: 17}", "network.depth: 17 given, VGG comes in 8, 11, 13, 16, 19"),
-    ("network: {name: vgg16}", r"network.name: 'vgg16' is none of .* did you mean vgg\?"),
-    ("network: {weights: imagenet}", "network.weights: only efficientnet_b0"),
+    ("network: {name: vgg16}", r"network.name: 'vgg16' is none of .* did you mean vgg16_bn\?"),
+    ("network: {weights: imagenet}", "network.weights: only efficientnet_b0, efficientnet_lite0, vgg16_bn, vit_b_16"),
+    ("network: {name: vit_b_16}", "network.input_size: nothing given, a ViT takes images of 224 pixels, so say 224"),
+    ("network: {name: efficientnet_lite0}\ntraining: {precision: bfloat16}", "training.precision: bfloat16 given"),
     ("network: {name: cct, width: 10}", "network.attention_heads: 4 given, they have to divide the width, 10 nodes"),
     ("network: {name: cct, depth: 101}", "network.depth: 101 given, a transformer has 1 to 100 blocks"),
     ("network: {name: cct, hidden: [8]}", "network.hidden: 8 given, a transformer ends in one linear layer"),

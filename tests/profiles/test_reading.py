@@ -128,7 +128,8 @@ afcc: {hubs: !!int 3, rounds: 0, rounds: 0}
         "mine.yaml: minutes: nan given, it has to be a finite number",
         "mine.yaml: seed has to be int, not 'x'",
         "mine.yaml: network.depth: 17 given, VGG comes in 8, 11, 13, 16, 19",
-        "mine.yaml: network.weights: only efficientnet_b0 has ready weights, named imagenet; 'imagenet' given",
+        "mine.yaml: network.weights: only efficientnet_b0, efficientnet_lite0, vgg16_bn, vit_b_16 have ready "
+        "weights, named imagenet; 'imagenet' given",
         "mine.yaml: training.batch: 0 given, it has to be above 0",
         "mine.yaml: training.learning_rate has to be float, not '1e-3' (YAML reads this as text: write 0.001)",
         "mine.yaml: unknown key training.epoch, did you mean epochs?",

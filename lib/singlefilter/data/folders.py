@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from singlefilter import profiles, store
-from singlefilter.data import glyphs, listing
+from singlefilter.data import glyphs, listing, synsets
 from singlefilter.data.pictures import ENDINGS, read_image
 from singlefilter.data.splits import DataError
 
@@ -20,6 +20,7 @@ TITLES = {
     "cifar100": "CIFAR-100",
     "fashionmnist": "Fashion-MNIST",
     "imagenet": "ImageNet",
+    "imagenet100": "ImageNet, 100 labels",
 }
 DOWNLOADS = {"cifar10": "CIFAR10", "cifar100": "CIFAR100", "fashionmnist": "FashionMNIST"}  # torchvision's names
 _FOLDERS = {"train": ("train", "training"), "test": ("test", "val", "validation", "valid", "testing")}
@@ -154,14 +155,9 @@ def listing_digest(files: dict[str, dict[str, listing.Found]], root: Path) -> st
 def in_words(labels: list[str]) -> dict[str, str]:
     """A name to read for each label: its folder's own, but for ImageNet's, which are numbers of synsets.
 
-    torchvision knows their words in the order of these numbers, so all 1,000 have to be there.  Bytes that are no
-    UTF-8 are written out, since no text file would take them.
+    Bytes that are no UTF-8 are written out, since no text file would take them.
     """
-    words = [readable(label) for label in labels]
-    if len(labels) == 1000 and (labels[0], labels[-1]) == ("n01440764", "n15075141"):
-        from torchvision.models import EfficientNet_B0_Weights
-
-        words = EfficientNet_B0_Weights.IMAGENET1K_V1.meta["categories"]
+    words = synsets.in_words(labels) or [readable(label) for label in labels]
     return dict(zip(labels, words, strict=True))
 
 

@@ -18,7 +18,7 @@ from singlefilter.studies.layers import counting, tables
 from singlefilter.studies.layers.tables import worth_seeing
 from singlefilter.studies.marking import marked
 
-NOT_FREE = ("imagenet",)  # data sets whose images may be used and not be shown to others
+NOT_FREE = ("imagenet", "imagenet100")  # data sets whose images may be used and not be shown to others
 QUANTITIES = ("N_c", "C_s", "n", "snr")
 
 

@@ -13,8 +13,9 @@ from singlefilter import store
 from singlefilter.figures import files, registry
 from singlefilter.pipeline import stages
 from singlefilter.studies.geometry import tables as geometry
-from singlefilter.studies.growth import series
+from singlefilter.studies.growth import frozen, series
 from singlefilter.studies.marking import marked
+from singlefilter.studies.own import tables as own
 from singlefilter.studies.pruning import tables as pruning_tables
 from singlefilter.studies.recipes import tables as choice
 from singlefilter.studies.transformer import tables as transformer
@@ -44,6 +45,7 @@ def show(run: stages.Run, name: str, table: pd.DataFrame | None = None) -> Figur
     figure = files.publish(name, marked(run, table), folder(run))
     parts = series.provenance(run) | choice.provenance(run) | pruning_tables.provenance(run)
     parts |= transformer.provenance(run) | geometry.provenance(run)
+    parts |= frozen.provenance(run) | own.provenance(run)
     store.write_json(folder(run) / "provenance.json", stages.provenance(run) | {"series": parts})
     return figure
 
@@ -61,7 +63,7 @@ def show_all(run: stages.Run, names: Sequence[str] | None = None) -> None:
     """
     failed = []
     for declared in [registry.FIGURES[name] for name in names or registry.FIGURES]:
-        if lacking := [group for group in declared.groups if getattr(run.profile, group) is None]:
+        if lacking := [group for group in declared.groups if run.profile.lacks(group)]:
             missing = " and no group ".join(lacking)
             print(f"{declared.name} ... passed over: profile {run.profile.name} has no group {missing}")
             continue

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from singlefilter.drawing import TableError
 from singlefilter.pipeline import stages
+from singlefilter.pipeline.tasks import Task
 from singlefilter.studies.chance import figures as of_chance
 from singlefilter.studies.chance import tables as chance
 from singlefilter.studies.controls import figures as of_controls
@@ -16,17 +17,23 @@ from singlefilter.studies.declaration import Declaration
 from singlefilter.studies.geometry import figures as of_geometry
 from singlefilter.studies.geometry import tables as geometry
 from singlefilter.studies.growth import figures as of_growth
-from singlefilter.studies.growth import series
+from singlefilter.studies.growth import frozen, series
 from singlefilter.studies.layers import figures as of_layers
+from singlefilter.studies.own import figures as of_own
+from singlefilter.studies.own import tables as own
 from singlefilter.studies.pruning import figures as of_pruning
 from singlefilter.studies.pruning import study
+from singlefilter.studies.pruning import tables as pruning
 from singlefilter.studies.recipes import figures as of_recipes
 from singlefilter.studies.recipes import tables as choice
 from singlefilter.studies.scoreboard import figures as of_all
 from singlefilter.studies.transformer import figures as of_transformer
 from singlefilter.studies.transformer import tables as transformer
 
-STUDIES = (of_layers, of_recipes, of_chance, of_geometry, of_controls, of_growth, of_pruning, of_transformer, of_all)
+STUDIES = (
+    *(of_layers, of_own, of_recipes, of_chance, of_geometry, of_controls),
+    *(of_growth, of_pruning, of_transformer, of_all),
+)
 
 FIGURES: dict[str, Declaration] = {
     declared.name: declared
@@ -54,3 +61,9 @@ def networks(run: stages.Run) -> list[stages.Run]:
     pruned = study.seeded(run) if run.profile.afcc else []
     beside = [*choice.networks(run), *transformer.networks(run)]
     return [run, *seeds, *untrained, *inside, *beside, *pruned, *(item.run for item in items)]
+
+
+def tasks(run: stages.Run) -> list[Task]:
+    """Everything else that the notebooks of a profile need, on top of its networks: what is pruned and retrained, and
+    heads on a frozen network, and what its own classifier answers."""
+    return [*pruning.tasks(run), *frozen.tasks(run), *own.tasks(run)]

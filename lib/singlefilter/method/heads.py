@@ -26,7 +26,6 @@ from singlefilter.networks.capture import reading
 from singlefilter.networks.cuts import check_steady
 from singlefilter.networks.places import CutPoint
 
-LARGEST_FLAT = 2**16  # inputs of a flat head; larger maps are average-pooled to at most 7x7 first
 POOL_LARGE_TO = 7
 FEW = 4  # images on which it is tried how a network is called
 
@@ -72,10 +71,10 @@ def pooled(maps: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
     return functional.adaptive_avg_pool2d(maps, tuple(size))
 
 
-def flat_size(cut: CutPoint) -> tuple[int, ...]:
-    """The size that a flat head sees: the map's own, unless that is too large (section 2): then its images are
-    averaged to at most 7 x 7 positions, tokens to as many, the inside of attention heads not at all."""
-    if cut.filters * cut.positions <= LARGEST_FLAT:
+def flat_size(cut: CutPoint, largest: int = profiles.LARGEST_FLAT) -> tuple[int, ...]:
+    """The size that a flat head sees: the map's own, unless that has more values than `largest` (section 2): then
+    images are averaged to at most 7 x 7 positions, tokens to as many, the inside of attention heads not at all."""
+    if cut.filters * cut.positions <= largest:
         return cut.size
     if len(cut.size) == 1 or cut.layout == "NTHD":
         return (min(cut.size[0], POOL_LARGE_TO**2), *cut.size[1:])
@@ -102,10 +101,10 @@ def head_points(
         cut = by_layer[layer]
         alike = len(cut.size) == len(deepest)
         smallest = tuple(map(min, cut.size, deepest)) if alike else (1,) * len(cut.size)
-        sizes = {"flat": flat_size(cut), "pooled": smallest}
+        sizes = {"flat": flat_size(cut, config.largest), "pooled": smallest}
         for kind in dict.fromkeys(config.kinds):
             place = next((one for one in inside.get(kind, ()) if one.layer == layer), cut)
-            points.append(HeadPoint(place, kind, sizes[kind] if kind in sizes else flat_size(place)))
+            points.append(HeadPoint(place, kind, sizes[kind] if kind in sizes else flat_size(place, config.largest)))
     return tuple(points)
 
 

@@ -9,16 +9,17 @@ from torch import nn
 from torch.nn import functional
 
 from singlefilter import profiles
-from singlefilter.networks import ready
-from singlefilter.networks.efficientnet import efficientnet_b0
+from singlefilter.networks import ready, torchvisions
+from singlefilter.networks.lite import efficientnet_lite0
 from singlefilter.networks.transformer import CCT
 from singlefilter.networks.vgg import VGG
 
 
-def build(config: profiles.Network, labels: int, image_size: int, seed: int) -> nn.Module:
+def build(config: profiles.Network, labels: int, image_size: int, seed: int, frozen: bool = False) -> nn.Module:
     """The network of a profile, initialised from a seed (its ready weights, where it names any, are loaded).
 
-    Raises `ready.WeightsError` where these cannot be had or do not fit.
+    frozen: it is not trained here, so its pixels are on the scale that ImageNet's weights were trained with.  Raises
+    `ready.WeightsError` where weights cannot be had or do not fit.
     """
     of_imagenet = config.weights if config.weights == profiles.IMAGENET else None
     with torch.random.fork_rng(devices=[]):
@@ -28,8 +29,10 @@ def build(config: profiles.Network, labels: int, image_size: int, seed: int) -> 
         elif config.name == "cct":
             size = config.input_size or image_size
             model = CCT(config.depth, config.width, config.attention_heads, labels, size, config.halvings)
+        elif config.name == "efficientnet_lite0":
+            model = efficientnet_lite0(labels, of_imagenet)  # it has the scale in itself
         else:
-            model = efficientnet_b0(labels, of_imagenet)
+            model = torchvisions.network(config.name, labels, of_imagenet, rescaled=frozen)
     if config.weights and not of_imagenet:
         ready.load(model, config.weights)
     return Resized(model, config.input_size) if config.input_size else model

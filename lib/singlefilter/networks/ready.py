@@ -1,4 +1,4 @@
-"""Weights that a network starts from: torchvision's for ImageNet, or a file of one's own; never code.
+"""Weights that a network starts from: ready ones for ImageNet, or a file of one's own; never code.
 
 A pickle is read by `weights_only=True`, which makes tensors and nothing else.  torchvision's files carry a part of
 their checksum in their names; it is checked when a file is downloaded, and when it lies there already.
@@ -30,26 +30,34 @@ class WeightsError(OSError):
     """Weights that cannot be had or do not fit; the message names the file and says what to do."""
 
 
-def imagenet(url: str) -> dict[str, torch.Tensor]:
+def imagenet(url: str, network: str = "EfficientNet-B0") -> dict[str, torch.Tensor]:
     """torchvision's weights from a URL, downloaded into torch's own folder where they are not there.
 
-    Raises `WeightsError` where they cannot be had, or are not those that the URL names.
+    network: what the message calls it.  Raises `WeightsError` where they cannot be had, or are not those that the
+    URL names.
     """
     file = Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
     try:
         if not file.exists():
             file.parent.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(url, str(file), _HASH.search(file.name)[1])
-        content = _content(file)
-        checksum = hashlib.sha256(content).hexdigest()
-        if not checksum.startswith(_HASH.search(file.name)[1]):
-            raise WeightsError(f"its checksum begins with {checksum[:8]}, so it is another file; move it away")
-        return _of_pickle(content)
+        return _checked(file, "move it away")
     except (OSError, RuntimeError) as error:
         raise WeightsError(
-            f"ImageNet weights of EfficientNet-B0 could not be downloaded to {file}, or read from there ({error}): "
+            f"ImageNet weights of {network} could not be downloaded to {file}, or read from there ({error}): "
             f"put there what is at {url}, or leave network.weights out to train from scratch"
         ) from error
+
+
+def named_after_checksum(file: Path) -> dict[str, torch.Tensor]:
+    """Weights of a file that an installed package brings, whose name ends with the first digits of its SHA-256.
+
+    Raises `WeightsError` for one that is not there, or not the one its name says.
+    """
+    try:
+        return _checked(file, "install its package again")
+    except (OSError, RuntimeError) as error:
+        raise WeightsError(f"network.weights: {file} cannot be used: {error}") from error
 
 
 def place(name: str) -> Path:
@@ -99,6 +107,15 @@ def _named_like(own: Mapping[str, torch.Tensor], loaded: Mapping[str, torch.Tens
         if not own.keys() & loaded.keys() and all(key.startswith(prefix) for key in loaded):
             loaded = {key.removeprefix(prefix): tensor for key, tensor in loaded.items()}
     return dict(loaded)
+
+
+def _checked(file: Path, what_to_do: str) -> dict[str, torch.Tensor]:
+    """Weights of a file that carries a part of its checksum in its name."""
+    content = _content(file)
+    checksum = hashlib.sha256(content).hexdigest()
+    if not checksum.startswith(_HASH.search(file.name)[1]):
+        raise WeightsError(f"its checksum begins with {checksum[:8]}, so it is another file; {what_to_do}")
+    return _of_pickle(content)
 
 
 def _content(file: Path) -> bytes:

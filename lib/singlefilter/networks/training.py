@@ -20,6 +20,8 @@ from singlefilter.networks.capture import frozen
 
 log = logging.getLogger(__name__)
 
+CURVES = ("epoch", "split", "accuracy", "loss", "learning_rate", "seconds")
+
 
 def device() -> torch.device:
     """The GPU when there is one, else the CPU."""
@@ -157,7 +159,7 @@ def _fit(
     for parameter in model.parameters():
         parameter.grad = None
     model.eval()
-    return pd.DataFrame(rows, columns=["epoch", "split", "accuracy", "loss", "learning_rate", "seconds"])
+    return pd.DataFrame(rows, columns=CURVES)
 
 
 def augmented(

@@ -23,7 +23,8 @@ from singlefilter import data, distributed, networks, profiles, store
 from singlefilter import provenance as where_from
 from singlefilter.method import fields
 from singlefilter.method import heads as heads_
-from singlefilter.networks import checkpoints, ready, training
+from singlefilter.networks import checkpoints, lite, training
+from singlefilter.pipeline import dependencies
 
 NAMES = ("data", "train", "heads", "measure")
 BATCHES_TO_SETTLE = 20  # of 100 images, for batch norms of a network that is not trained
@@ -92,13 +93,13 @@ def all_labels(run: Run) -> tuple[str, ...]:
 def network(run: Run) -> tuple[nn.Module, pd.DataFrame]:
     """The trained network, in eval mode on the device that computes, and its training curves.
 
-    Raises `FileNotFoundError` where its stage came in a pack, which has the curves only.
+    A ready one has its own classifier, of ImageNet's 1,000 outputs, and curves without a row.  Raises
+    `FileNotFoundError` where its stage came in a pack, which has the curves only.
     """
     folder = _network_folder(run)
-    profile, names = run.profile, splits(run)["train"].names
     if not (folder / NETWORK).exists():
         raise FileNotFoundError(f"{folder} came in a pack, without the network; `run --fresh` trains it here")
-    model = networks.build(_without_weights(profile), len(names), profile.data.image_size, profile.seed)
+    model = _built(run, dependencies.without_weights(run.profile))
     model.load_state_dict(load_file(folder / NETWORK))
     model = model.eval().to(training.device(), memory_format=torch.channels_last)
     return model, curves(run)
@@ -114,8 +115,8 @@ def points(run: Run) -> tuple[heads_.HeadPoint, ...]:
     """The heads of the profile: where each sits and what it sees."""
     profile = run.profile
     # On a real device: torch's meta device would load its compiler, which takes longer than one small image.
-    trunk, size = dataclasses.replace(_without_weights(profile), hidden=()), profile.data.image_size
-    model = networks.build(trunk, 2, size, profile.seed)
+    trunk, size = dataclasses.replace(dependencies.without_weights(profile), hidden=()), profile.data.image_size
+    model = networks.build(trunk, 2, size, profile.seed, profile.ready)
     inside = {kind: networks.cut_points(model, size, kind) for kind in profile.heads.kinds if kind in profiles.INSIDE}
     return heads_.head_points(networks.cut_points(model, size), profile.heads, inside)
 
@@ -193,52 +194,43 @@ def _data_folder(config: profiles.Data, seed: int, data_dir: str | Path | None, 
 @functools.lru_cache(maxsize=8)
 def configs(run: Run) -> dict[str, dict]:
     """What each stage depends on.  Images count by their content, so moving a data folder repeats no training."""
-    profile = run.profile
-    images = _checksums(data_folder(run))
-    train = {"images": images, "network": profile.network, "training": profile.training, "seed": profile.seed}
-    if profile.network.weights not in (None, profiles.IMAGENET):  # a file counts by its content
-        train |= {"network": _without_weights(profile), "weights": ready.checksum(profile.network.weights)}
-    if profile.part != profiles.Part():
-        train["part"] = profile.part
-    if _settles_norms(profile):
-        train["norms"] = "settled"
-    head = {"train": store.config_key(train), "heads": profile.heads, "seed": profile.seed}
-    measured = {f"measure-{split}": {"heads": store.config_key(head), "split": split} for split in profiles.SPLITS}
-    return {"train": train, "heads": head} | measured
-
-
-def _settles_norms(profile: profiles.Profile) -> bool:
-    """Whether this is a null model whose maps would vanish; those of VGG, by the weights it starts from, do not."""
-    network, untrained = profile.network, profile.training.epochs == 0
-    return untrained and network.weights is None and network.name == "efficientnet_b0"
+    return dependencies.of(run.profile, _checksums(data_folder(run)))
 
 
 def _checksums(folder: Path) -> dict[str, str]:
     return {name: entry["sha256"] for name, entry in store.manifest(folder)["files"].items()}
 
 
-def _without_weights(profile: profiles.Profile) -> profiles.Network:
-    """The network without the weights it starts from, which are downloaded: only training needs them."""
-    return dataclasses.replace(profile.network, weights=None)
+def _built(run: Run, network: profiles.Network) -> nn.Module:
+    """The network of a run, before it is trained; a ready one has the outputs that it comes with."""
+    profile = run.profile
+    outputs = lite.OUTPUTS if profile.ready else len(splits(run)["train"].names)
+    return networks.build(network, outputs, profile.data.image_size, profile.seed, profile.ready)
 
 
 def _network_folder(run: Run) -> Path:
     def build(work: Path) -> None:
         profile = run.profile
+        model = _built(run, profile.network)
+        if profile.ready:
+            _finish(work, NETWORK, _tensors(model), pd.DataFrame(columns=training.CURVES))
+            return
         training.require_precision(profile.training)
         split = splits(run)
-        model = networks.build(profile.network, len(split["train"].names), profile.data.image_size, profile.seed)
-        if _settles_norms(profile):
+        if dependencies.settles_norms(profile):
             few = itertools.islice(data.batches(split["train"], 100, seed=profile.seed, epoch=0), BATCHES_TO_SETTLE)
             networks.settle_norms(model.to(training.device()), (images for images, _ in few))
         curves = training.fit(
             model, split["train"], split["test"], profile.training,
             seed=profile.seed, checkpoint=work / "checkpoint.pt", deadline=run.deadline,
         )  # fmt: skip
-        tensors = {key: tensor.cpu().contiguous() for key, tensor in model.state_dict().items()}
-        _finish(work, NETWORK, tensors, curves)
+        _finish(work, NETWORK, _tensors(model), curves)
 
     return _stage("train", configs(run)["train"], build)
+
+
+def _tensors(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {key: tensor.cpu().contiguous() for key, tensor in model.state_dict().items()}
 
 
 def _heads_folder(run: Run) -> Path:

@@ -8,7 +8,17 @@ in them.  The profiles that come with the library lie here too.
 from singlefilter.profiles.bounds import FEWEST_LABELS
 from singlefilter.profiles.images import SPLITS, Data, Part
 from singlefilter.profiles.loading import TAKEN, available, from_mapping, group, load
-from singlefilter.profiles.recipes import ATTENTION, HEAD_KINDS, INSIDE, OWN, UNPOOLED, Choice, Heads, Recipe
+from singlefilter.profiles.recipes import (
+    ATTENTION,
+    HEAD_KINDS,
+    INSIDE,
+    LARGEST_FLAT,
+    OWN,
+    UNPOOLED,
+    Choice,
+    Heads,
+    Recipe,
+)
 from singlefilter.profiles.settings import IMAGENET, Limits, Network, Profile, Transformer
 from singlefilter.profiles.studies import FILTER_SCORES, Afcc, Analysis, ByLabels, ByWidth, Controls
 from singlefilter.profiles.wording import ProfileError
@@ -20,6 +30,7 @@ __all__ = [
     "HEAD_KINDS",
     "IMAGENET",
     "INSIDE",
+    "LARGEST_FLAT",
     "OWN",
     "SPLITS",
     "TAKEN",

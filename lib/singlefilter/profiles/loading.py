@@ -33,15 +33,14 @@ def available() -> tuple[str, ...]:
 
 
 def group(profile: Profile, name: str) -> typing.Any:
-    """A group that not every profile has: `by_labels`, `by_width`, `afcc`, `choice`, `transformer`.
+    """A group that not every profile has: `by_labels`, `by_width`, `afcc`, `choice`, `transformer`; or a part of one.
 
-    Raises `ProfileError` when this profile has none; the message names those to copy it from.
+    Raises `ProfileError` when this profile lacks it (`Profile.lacks`); the message names those to copy it from.
     """
-    found = getattr(profile, name)
-    if found is None:
-        having = ", ".join(other for other in available() if getattr(load(other), name) is not None)
+    if profile.lacks(name):
+        having = ", ".join(other for other in available() if not load(other).lacks(name))
         raise ProfileError(f"profile {profile.name} has no group {name}; copy it from one of {having}")
-    return found
+    return getattr(profile, name.partition(".")[0])
 
 
 def load(name: str | Path) -> Profile:

@@ -34,6 +34,7 @@ HEAD_KINDS = ("flat", "pooled")
 ATTENTION = "attention"  # a kind of head that only a transformer has
 UNPOOLED = "unpooled"  # one that only a network has whose layers end in a pool
 INSIDE = (ATTENTION, UNPOOLED)  # kinds that sit inside a layer
+LARGEST_FLAT = 2**16  # inputs of a flat head
 BY_NAME = "groups of keys by name"
 OWN = "own"  # the profile's own recipe, among those it is compared with
 
@@ -77,7 +78,7 @@ class Heads(Recipe):
     attention heads inside a transformer's block (section 10), `unpooled` the map in front of the pool that ends a
     layer of VGG.  `views`: how many augmented passes over the images are computed and kept, to be drawn from again
     in every epoch, as long as they take no more than `views_gib`; 0 computes a new one in every epoch, as the paper
-    does.
+    does.  `largest`: inputs of a flat head, beyond which its map is averaged to at most 7 x 7 first.
     """
 
     epochs: Epochs = 200
@@ -89,6 +90,7 @@ class Heads(Recipe):
     kinds: Annotated[tuple[Annotated[Text, among((*HEAD_KINDS, *INSIDE))], ...], AtMost] = HEAD_KINDS
     views: Annotated[Int, Field(ge=0, le=10_000)] = 0
     views_gib: Annotated[Float, Field(gt=0, le=1_000_000)] = 2.0
+    largest: Annotated[Int, Field(ge=1, le=2**30)] = field(default=LARGEST_FLAT, metadata=store.LEFT_OUT)
 
     def problems(self) -> Iterator[str]:
         yield from super().problems()

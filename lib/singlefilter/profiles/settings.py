@@ -27,9 +27,16 @@ from singlefilter.profiles.images import Data, Part
 from singlefilter.profiles.recipes import ATTENTION, HEAD_KINDS, Choice, Heads, Recipe
 from singlefilter.profiles.studies import VGG_DEPTHS, Afcc, Analysis, ByLabels, ByWidth, Controls
 
-NETWORKS = ("vgg", "efficientnet_b0", "cct")
+READY = {  # networks that have ready weights, and what they are called
+    "efficientnet_b0": "EfficientNet-B0",
+    "efficientnet_lite0": "EfficientNet-Lite0",
+    "vgg16_bn": "torchvision's VGG-16",
+    "vit_b_16": "ViT-B/16",
+}
+NETWORKS = ("vgg", "cct", *READY)
+VIT_SIZE = 224  # of the images that a ViT has places for
 MOST_BLOCKS = 100  # of a transformer
-IMAGENET = "imagenet"  # torchvision's weights
+IMAGENET = "imagenet"  # torchvision's weights, or those of a package
 WEIGHTS_ENDINGS = (".safetensors", ".pt", ".pth")
 Minutes = Annotated[Float, Field(gt=0, le=1_000_000)]
 Hidden = Annotated[tuple[Annotated[Int, Field(ge=1, le=65_536)], ...], Field(max_length=10)]
@@ -41,7 +48,7 @@ class Network(Group):
     compact convolutional transformer: `depth` blocks of `width` nodes and `attention_heads`, on the tokens that
     convolutions make of an image, whose side they halve `halvings` times (section 10).
 
-    `weights` it starts from: `imagenet` (EfficientNet-B0), or a file of one's own, .safetensors, .pt or .pth.
+    `weights` it starts from: `imagenet` (the networks of `READY`), or a file of one's own, .safetensors, .pt or .pth.
     """
 
     name: Annotated[Text, among(NETWORKS)] = "vgg"
@@ -65,18 +72,21 @@ class Network(Group):
                 yield f"{key}: {getattr(self, key)} given, it is a key of the network cct alone"
         if self.name == "cct" and self.hidden:
             yield f"hidden: {listed(self.hidden)} given, a transformer ends in one linear layer"
-        ready = (self.name, self.weights) == ("efficientnet_b0", IMAGENET)
+        ready = self.name in READY and self.weights == IMAGENET
+        if self.name == "vit_b_16" and self.input_size != VIT_SIZE:
+            given = self.input_size or "nothing"
+            yield f"input_size: {given} given, a ViT takes images of {VIT_SIZE} pixels, so say {VIT_SIZE}"
         if self.weights is not None and not ready and not self.weights.endswith(WEIGHTS_ENDINGS):
             of_file = "" if self.weights == IMAGENET else f", which is no file either ({', '.join(WEIGHTS_ENDINGS)})"
             given = f"{self.weights[:60]!r} given{of_file}"
-            yield f"weights: only efficientnet_b0 has ready weights, named imagenet; {given}"
+            yield f"weights: only {', '.join(READY)} have ready weights, named imagenet; {given}"
 
     @property
     def title(self) -> str:
         """What it is called in figures."""
         if self.name == "cct":
             return f"CCT, {self.depth} block{'s' * (self.depth > 1)}, d = {self.width}"
-        return f"VGG-{self.depth}, d = {self.width}" if self.name == "vgg" else "EfficientNet-B0"
+        return READY.get(self.name, f"VGG-{self.depth}, d = {self.width}")
 
 
 @dataclass(config=CONFIG, frozen=True)
@@ -128,13 +138,27 @@ class Profile(Group):
     transformer: Transformer | None = None
     limits: Limits = field(default=Limits(), metadata=store.LEFT_OUT)
 
+    @property
+    def ready(self) -> bool:
+        """Whether the network is taken as it comes: with ImageNet's weights and its own classifier, not trained."""
+        return self.network.weights == IMAGENET and self.training.epochs == 0
+
+    def lacks(self, group: str) -> bool:
+        """Whether it has no group of this name, not this part of it (`afcc.networks`), no epochs in `training`, or,
+        of `ready`, a network that is trained."""
+        name, _, part = group.partition(".")
+        found = getattr(self, name)
+        if found in (None, False) or (name == "training" and found.epochs == 0):
+            return True
+        return bool(part) and part not in found.parts
+
     def problems(self) -> Iterator[str]:
         yield from inside("data", self.data)
         recipes = {"training": self.training} | {
             f"choice.recipes.{name}": recipe for name, recipe in (self.choice.recipes if self.choice else ())
         }
         for key, recipe in recipes.items():
-            if self.network.name == "efficientnet_b0" and recipe.precision == "bfloat16":
+            if self.network.name.startswith("efficientnet") and recipe.precision == "bfloat16":
                 yield (
                     f"{key}.precision: bfloat16 given, in which depthwise convolutions are slower on a CPU; "
                     f"{self.network.title} trains in float32"
@@ -143,6 +167,10 @@ class Profile(Group):
             yield f"heads.kinds: {ATTENTION} given, but {self.network.name} has none; it has {listed(HEAD_KINDS)}"
         if self.afcc is not None and self.network.name == "cct":
             yield "afcc: what is pruned are convolutions in a chain and their heads, of which cct has none"
+        elif self.afcc is not None and self.network.name != "vgg" and self.afcc.parts != ("heads",):
+            yield f"afcc.parts: {listed(self.afcc.parts)} given, of {self.network.title} only heads are pruned here"
+        if self.by_labels is not None and self.by_labels.frozen and self.by_labels.data != self.data:
+            yield "by_labels.data: the frozen network is shown the profile's own images, so say the same as in data"
         there = self.part.train_per_label or self.data.train_per_label
         yield from _left("part.held_out", self.part.held_out, there)
         if self.choice is not None:

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
+from singlefilter import store
 from singlefilter.profiles.bounds import (
     CONFIG,
     AtMost,
@@ -38,6 +39,7 @@ from singlefilter.profiles.recipes import ATTENTION, HEAD_KINDS, Heads, Recipe
 
 VGG_DEPTHS = (8, 11, 13, 16, 19)
 FILTER_SCORES = ("covered", "margin")
+AFCC_PARTS = ("heads", "convolutions", "networks")
 
 
 def _depths(depths: tuple[int, ...]) -> tuple[int, ...]:
@@ -104,6 +106,9 @@ class ByLabels(Sweep):
     Networks of `width` d in each of `depths`, the first of which is the one that is claimed about, and the only one
     that is trained from every seed.  In a second curve of it the images are `in_all` however many labels there are
     (0: no second curve).
+
+    `frozen`: instead of these, heads on the profile's own network, which stays as it is, one set of them for each
+    subset; `depths`, `width`, `training`, `seeds` and `in_all` then have no say.
     """
 
     counts: Annotated[tuple[Labels, ...], AtMost, Once] = ()
@@ -111,11 +116,16 @@ class ByLabels(Sweep):
     depths: Depths = (16,)
     width: Width = 8
     in_all: FromZero = 0
+    frozen: YesNo = field(default=False, metadata=store.LEFT_OUT)
 
     def problems(self) -> Iterator[str]:
         yield from super().problems()
         if not self.counts:
             yield "counts: empty, name at least one number of labels"
+        if self.frozen and (self.heads.flip or self.heads.shift):
+            yield "frozen: maps are computed once, as images are, so heads.flip has to be false and heads.shift 0"
+        if self.frozen and set(self.heads.kinds) != {"flat"}:
+            yield f"frozen: heads.kinds {listed(self.heads.kinds)} given, on a frozen network they are flat"
 
 
 @dataclass(config=CONFIG, frozen=True)
@@ -141,9 +151,13 @@ class Afcc(Group):
     Smaller networks: cut after each of `truncations`; of those filters that come first by `scores`, or by the
     baselines, what fits in `budgets` (parts of the dense network's multiply-adds); deep convolutions in `groups`
     with `hubs`; all retrained for `network_fraction` of the network's epochs.  Convolutions and networks are
-    retrained from `learning_rate`.  `rounds`: how often each network's latency is taken.
+    retrained from `learning_rate`.  `rounds`: how often each network's latency is taken.  `parts`: which of the three
+    are done.
     """
 
+    parts: Annotated[tuple[Annotated[Text, among(AFCC_PARTS)], ...], Once, Some] = field(
+        default=AFCC_PARTS, metadata=store.LEFT_OUT
+    )
     seeds: Seeds = (1,)
     cuts: Layers = ()
     thresholds: Fractions = (0.1, 0.2, 0.3, 0.5)

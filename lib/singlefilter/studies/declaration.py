@@ -55,15 +55,20 @@ class Declaration:
 
     def words(self, table: pd.DataFrame) -> Words:
         """Title, caption and alt text of the figure of a table."""
-        return Words(self.title, f"{self.shows} {_of(self.note, table)}", _of(self.alt, table))
+        return Words(self.title, f"{self.shows} {self._noted(table)}", _of(self.alt, table))
 
     def drawn(self, table: pd.DataFrame) -> Figure:
         """The figure of a table; raises `TableError` for one without rows or without a column that it needs."""
         fig = self.draw(table)
         with look.style(lettering.text_of(table)):
-            look.finish(fig, table, self.title, _of(self.note, table), self.draw.common)
+            look.finish(fig, table, self.title, self._noted(table), self.draw.common)
         fig.alt = _of(self.alt, table)
         return fig
+
+    def _noted(self, table: pd.DataFrame) -> str:
+        """The note, behind what has to be known of a network before its accuracies are believed."""
+        cautions = table["caution"].unique() if "caution" in table else ()
+        return " ".join([*cautions, _of(self.note, table)])
 
 
 def span(values: pd.Series) -> str:

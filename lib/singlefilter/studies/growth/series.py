@@ -45,17 +45,13 @@ def by_labels(run: stages.Run) -> list[Item]:
     """A network for every number of labels and subset, in each curve and depth of the profile's `by_labels`.
 
     The first curve of the first depth has one for every seed, the others for the first seed only.  Where two curves
-    need the same network they share its run.  Raises `ProfileError` when the profile has no such group or the data
-    have fewer labels than it asks for.
+    need the same network they share its run.  None where heads sit on a frozen one (`frozen`).  Raises `ProfileError`
+    as `subsets_of`.
     """
-    config, there = profiles.group(run.profile, "by_labels"), _labels(run, "by_labels")
-    if max(config.counts) > there:
-        raise profiles.ProfileError(
-            f"profile {run.profile.name}: by_labels.counts: {max(config.counts)} labels asked for, "
-            f"{data.title(config.data.name)} has {there} here"
-        )
-    subsets = {labels: _subsets(config, labels, there, run.profile.name) for labels in sorted(config.counts)}
+    config, subsets = profiles.group(run.profile, "by_labels"), subsets_of(run)
     items = []
+    if config.frozen:
+        return items
     for curve, depth, per_label in _curves(config):
         for labels, different in subsets.items():
             images = per_label or config.in_all // labels
@@ -67,6 +63,20 @@ def by_labels(run: stages.Run) -> list[Item]:
                 of = _item_run(run, config, depth, config.width, part, labels, seed)
                 items.append(Item(curve, depth, config.width, labels, subset, seed, of))
     return items
+
+
+def subsets_of(run: stages.Run) -> dict[int, int]:
+    """How many subsets there are of each number of labels of the profile's `by_labels`, in ascending order.
+
+    Raises `ProfileError` when the profile has no such group or the data have fewer labels than it asks for.
+    """
+    config, there = profiles.group(run.profile, "by_labels"), _labels(run, "by_labels")
+    if max(config.counts) > there:
+        raise profiles.ProfileError(
+            f"profile {run.profile.name}: by_labels.counts: {max(config.counts)} labels asked for, "
+            f"{data.title(config.data.name)} has {there} here"
+        )
+    return {labels: _subsets(config, labels, there, run.profile.name) for labels in sorted(config.counts)}
 
 
 def by_width(run: stages.Run) -> list[Item]:
@@ -157,7 +167,7 @@ def provenance(run: stages.Run) -> dict[str, dict]:
     """Where the networks of each series of a profile come from: how many there are, and `store.summary`."""
     found = {}
     for name, items_of in (("by_labels", by_labels), ("by_width", by_width)):
-        if getattr(run.profile, name) is not None:
+        if items_of(run) if getattr(run.profile, name) is not None else []:
             found[name] = stages.summary(item.run for item in items_of(run))
     return found
 
@@ -214,15 +224,15 @@ def _item_run(
             seed=seed,
             part=part,
             network=profiles.Network("vgg", depth, width),
-            training=_stretched(config.training, longer),
-            heads=dataclasses.replace(_stretched(config.heads, longer), cuts=cuts),
+            training=stretched(config.training, longer),
+            heads=dataclasses.replace(stretched(config.heads, longer), cuts=cuts),
             by_labels=None,
             by_width=None,
         ),
     )
 
 
-def _stretched(recipe: profiles.Recipe, longer: float) -> profiles.Recipe:
+def stretched(recipe: profiles.Recipe, longer: float) -> profiles.Recipe:
     """The recipe over more epochs: the learning rate falls to the same fraction in the end."""
     return dataclasses.replace(
         recipe,

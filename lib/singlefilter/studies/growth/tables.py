@@ -16,7 +16,7 @@ from singlefilter.method import statistics
 from singlefilter.pipeline import stages
 from singlefilter.studies import rules
 from singlefilter.studies.growth import claims as growth_claims
-from singlefilter.studies.growth import laws, series, summaries
+from singlefilter.studies.growth import frozen, laws, series, summaries
 
 QUANTITIES = ("accuracy", "N_c", "C_s", "n", "snr", "covered", "dprime")
 FIRST_LOOK = "quick"  # a profile whose networks are too small to be held beside those of the others
@@ -25,7 +25,10 @@ OTHERS = "trends_by_labels"  # the table in which claim C5 finds the networks of
 
 @functools.lru_cache(maxsize=2)
 def networks_by_labels(run: stages.Run) -> pd.DataFrame:
-    """Every network of the profile's `by_labels`, trained where it is not yet: `series.observations`."""
+    """Every network of the profile's `by_labels`, trained where it is not yet: `series.observations`; or heads on a
+    frozen one: `frozen.observations`."""
+    if run.profile.by_labels.frozen:
+        return frozen.observations(run)
     items = series.by_labels(run)
     series.complete(items)
     return series.observations(items)
@@ -34,6 +37,8 @@ def networks_by_labels(run: stages.Run) -> pd.DataFrame:
 @functools.lru_cache(maxsize=2)
 def restricted_by_labels(run: stages.Run) -> pd.DataFrame:
     """Networks on all labels, their answers restricted to each subset: `series.restricted`."""
+    if run.profile.by_labels.frozen:
+        return frozen.restricted(run)
     networks_by_labels(run)  # trained in parallel
     return series.restricted(series.by_labels(run))
 
@@ -46,18 +51,18 @@ def curves(run: stages.Run) -> dict[str, pd.DataFrame]:
     and other depths.
     """
     table = networks_by_labels(run)
-    first, *others = run.profile.by_labels.depths
+    first, *others = _depths(run)
     found = {}
     for (curve, depth), of_curve in table.groupby(["curve", "depth"], sort=False):
-        name = f"VGG-{depth}" if curve == series.PER_LABEL else f"VGG-{depth}, {curve} fixed"
+        name = _called(run, depth) if curve == series.PER_LABEL else f"{_called(run, depth)}, {curve} fixed"
         last = of_curve["layer"].max()
         found[name] = of_curve[of_curve["layer"] == last]
         if curve == series.PER_LABEL and depth == first:
             cut = of_curve[of_curve["layer"] < last]
-            early = {f"VGG-{depth} cut after layer {layer}": rows for layer, rows in cut.groupby("layer")}
-    found[f"VGG-{first}, all labels, answers restricted"] = restricted_by_labels(run)
-    deepest = f"VGG-{first}"
-    shallow = [f"VGG-{depth}" for depth in others]
+            early = {f"{name} cut after layer {layer}": rows for layer, rows in cut.groupby("layer")}
+    deepest = _called(run, first)
+    found[f"{deepest}, all labels, answers restricted"] = restricted_by_labels(run)
+    shallow = [_called(run, depth) for depth in others]
     middle = [name for name in found if name != deepest and name not in shallow]
     ordered = {name: found[name] for name in (deepest, *middle)} | early | {name: found[name] for name in shallow}
     return {name: rows.reset_index(drop=True) for name, rows in ordered.items()}
@@ -129,7 +134,7 @@ def statistics_by_labels(run: stages.Run) -> pd.DataFrame:
                     value, low, high = mean["value"], mean["low"], mean["high"]
                 row |= {name: value, f"{name}_low": low, f"{name}_high": high}
             rows.append(row)
-    return _of_small_networks(run, pd.DataFrame(rows), run.profile.by_labels.depths[:1])
+    return _of_small_networks(run, pd.DataFrame(rows), _depths(run)[:1])
 
 
 def trends_by_labels(run: stages.Run) -> pd.DataFrame:
@@ -139,7 +144,7 @@ def trends_by_labels(run: stages.Run) -> pd.DataFrame:
     """
     table = _first(run).rename(columns={"seed": "seed_of_network"})
     columns = ["labels", "subset", "seed_of_network", "layer", "accuracy", "snr"]
-    return _of_small_networks(run, table[columns].reset_index(drop=True), run.profile.by_labels.depths[:1])
+    return _of_small_networks(run, table[columns].reset_index(drop=True), _depths(run)[:1])
 
 
 def noise_by_width(run: stages.Run) -> pd.DataFrame:
@@ -178,37 +183,59 @@ def claims(run: stages.Run) -> pd.DataFrame:
             growth_claims.claim_c4(of_curves[0], *settings),
             growth_claims.claim_c6(of_curves[0], *settings),
         ]
-        if len(run.profile.by_labels.depths) > 1:  # a shallow network, to hold the deep one against
+        if len(_depths(run)) > 1:  # a shallow network, to hold the deep one against
             decided.append(growth_claims.claim_c8(of_curves[0], of_curves[-1], *settings))
-        main = [item for item in series.by_labels(run) if item.curve == series.PER_LABEL]
-        tables.append(_of_small_networks(run, _if_learned(decided, main)))
+        idle, idle_deep = _at_chance(run)
+        tables.append(_of_small_networks(run, _if_learned(decided, idle)))
         gathered = _gathered(run)
         one_by_one = gathered.drop(columns="seed").rename(columns={"seed_of_network": "seed"})
         c5 = growth_claims.claim_c5(one_by_one, *settings)
         where = {name: "; ".join(gathered[name].unique()) for name in ("title", "network")}
-        deep = [item for item in main if item.depth == run.profile.by_labels.depths[0]]
-        row = _of_small_networks(run, _if_learned([c5], deep))
+        row = _of_small_networks(run, _if_learned([c5], idle_deep))
         tables.append(row.assign(data=where["title"], network=where["network"]))
     if run.profile.by_width is not None:
         noise_by_width(run)  # trained in parallel
         c9 = growth_claims.claim_c9(series.noise(series.by_width(run)), *settings)
-        tables.append(_of_widths(run, _if_learned([c9], series.by_width(run))))
+        items = series.by_width(run)
+        tables.append(_of_widths(run, _if_learned([c9], (len(series.at_chance(items)), len(items)))))
     return pd.concat(tables, ignore_index=True).sort_values("claim", kind="stable") if tables else pd.DataFrame()
 
 
-def _if_learned(decided: list[rules.Claim], items: list[series.Item]) -> pd.DataFrame:
-    """Claims about some networks, a row each; undecided, and why, where a network is at chance."""
+def _if_learned(decided: list[rules.Claim], at_chance: tuple[int, int]) -> pd.DataFrame:
+    """Claims about some networks, a row each; undecided, and why, where so many of so many are at chance."""
     table = pd.DataFrame(map(dataclasses.asdict, decided))
-    if idle := series.at_chance(items):
-        table["statistic"] += f"; {len(idle)} of {len(items)} networks at chance"
+    idle, networks = at_chance
+    if idle:
+        table["statistic"] += f"; {idle} of {networks} networks at chance"
         table["verdict"] = "undecided"
     return table
+
+
+def _at_chance(run: stages.Run) -> tuple[tuple[int, int], tuple[int, int]]:
+    """How many of how many networks are at chance, of those of all depths and of those of the first one."""
+    if run.profile.by_labels.frozen:
+        of_all = len(frozen.at_chance(run)), len(frozen.task(run).settings.subsets)
+        return of_all, of_all
+    main = [item for item in series.by_labels(run) if item.curve == series.PER_LABEL]
+    deep = [item for item in main if item.depth == run.profile.by_labels.depths[0]]
+    return (len(series.at_chance(main)), len(main)), (len(series.at_chance(deep)), len(deep))
+
+
+def _depths(run: stages.Run) -> tuple[int, ...]:
+    """Depths of the networks of the series, the claimed one first; a frozen network has its layers for one."""
+    config = run.profile.by_labels
+    return (max(point.cut.layer for point in stages.flat_points(run)),) if config.frozen else config.depths
+
+
+def _called(run: stages.Run, depth: int) -> str:
+    """How a network of the series is called in figures."""
+    return run.profile.network.title if run.profile.by_labels.frozen else f"VGG-{depth}"
 
 
 def _first(run: stages.Run) -> pd.DataFrame:
     """Networks of the first depth with a fixed number of images per label, all cuts."""
     table = networks_by_labels(run)
-    return table[(table["curve"] == series.PER_LABEL) & (table["depth"] == run.profile.by_labels.depths[0])]
+    return table[(table["curve"] == series.PER_LABEL) & (table["depth"] == _depths(run)[0])]
 
 
 def _gathered(run: stages.Run) -> pd.DataFrame:
@@ -226,6 +253,9 @@ def _gathered(run: stages.Run) -> pd.DataFrame:
 
 def _of_small_networks(run: stages.Run, table: pd.DataFrame, depths: tuple[int, ...] = ()) -> pd.DataFrame:
     config = run.profile.by_labels
+    if config.frozen:
+        about = {"data": data.title(config.data.name), "network": f"{run.profile.network.title}, heads on K labels"}
+        return table.assign(**about, seed=str(run.profile.seed))
     return _of_series(table, config, f"{_vgg(depths or config.depths)}, d = {config.width}")
 
 

@@ -10,17 +10,14 @@ _KINDS = {"train": "training", "test": "test"}  # of images
 
 
 def _samples_note(table: pd.DataFrame) -> str:
-    panels = table.groupby("panel", sort=True)
-    counts = ", ".join(f"n = {(rows['png'] != '').sum()} in ({name})" for name, rows in panels)
-    return f"Images as they are stored, magnified (large ones scaled down); {counts}."
+    counts = ", ".join(f"n = {len(rows)} in ({name})" for name, rows in pictures.there(table))
+    absent = pictures.missing(table)
+    without = f" Not on this machine: {', '.join(absent)}." if absent else ""
+    return f"Images as they are stored, magnified (large ones scaled down); {counts}.{without}"
 
 
 def _samples_alt(table: pd.DataFrame) -> str:
-    rows = [
-        f"({name}) {panel['title'].iloc[0]}, "
-        + (f"{there} images" if (there := (panel["png"] != "").sum()) else "not on this machine")
-        for name, panel in table.groupby("panel", sort=True)
-    ]
+    rows = [f"({name}) {panel['title'].iloc[0]}, {len(panel)} images" for name, panel in pictures.there(table)]
     return f"Rows of small images, one row for each data set, each image with its label below it: {'; '.join(rows)}."
 
 
@@ -135,7 +132,7 @@ FIGURES = (
         table=tables.samples,
         draw=pictures.samples,
         notebook="01",
-        shows="Eight images with different labels of each data set; where one is missing, how to get it.",
+        shows="Eight images with different labels of each data set.",
         note=_samples_note,
         alt=_samples_alt,
     ),
@@ -145,6 +142,7 @@ FIGURES = (
         table=tables.curves,
         draw=charts.curves,
         notebook="02",
+        groups=("training",),
         shows="Accuracy and loss of the whole network by epoch, on training and test images; the learning rate.",
         note=_curves_note,
         alt=_curves_alt,

@@ -31,30 +31,32 @@ _CELL = 0.88  # inches from one image to the next
 
 @look.draws("panel", "title", "position", "label", "source", "png", "note", common=("profile",))
 def samples(table: pd.DataFrame) -> Figure:
-    """Eight images with different labels of each data set, a panel each; a missing one says how to get it."""
-    panels = [(name, rows.sort_values("position")) for name, rows in table.groupby("panel", sort=True)]
+    """Eight images with different labels of each data set that is there, a panel each."""
+    panels = there(table)
     pitch = _CELL + 0.66
     fig = look.canvas(pitch * len(panels) - 0.05, layout="none")
     for number, (name, rows) in enumerate(panels):
         top = number * pitch
         heading = look.box(fig, 0.12, top, look.WIDTH - 0.24, 0.24)
         heading.text(0, 0.5, f"({name}) {rows['title'].iloc[0]}", va="center", fontsize=9.5, fontweight="bold")
-        there = rows[rows["png"] != ""].head(IMAGES)
-        for place, row in enumerate(there.itertuples()):
+        for place, row in enumerate(rows.head(IMAGES).itertuples()):
             _labelled(
                 look.box(fig, 0.32 + place * _CELL, top + 0.28, _CELL - 0.08, _CELL - 0.08),
                 row.png,
                 row.label,
             )
-        if there.empty:
-            note = look.box(fig, 0.32, top + 0.28, IMAGES * _CELL - 0.08, _CELL + 0.12)
-            frame = Rectangle(
-                (0, 0), 1, 1, facecolor="0.96", edgecolor="0.7", linestyle="--", transform=note.transAxes
-            )
-            note.add_patch(frame)
-            words = look.fit(" ".join(rows["note"]), IMAGES * _CELL - 0.5, 9, 5)
-            note.text(0.5, 0.5, words, ha="center", va="center", fontsize=9, color=look.INK, linespacing=1.35)
     return fig
+
+
+def there(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """The panels of samples by their letters, which count those that are there alone."""
+    every = [rows.sort_values("position") for _, rows in table.groupby("panel", sort=True)]
+    return list(zip("ABCD", (rows for rows in every if (rows["png"] != "").any()), strict=False))
+
+
+def missing(table: pd.DataFrame) -> list[str]:
+    """Titles of the data sets that have no image in a table of samples."""
+    return [rows["title"].iloc[0] for _, rows in table.groupby("panel", sort=True) if (rows["png"] == "").all()]
 
 
 @look.draws(

@@ -17,17 +17,19 @@ from singlefilter.studies.layers import claims
 from singlefilter.studies.layers.counting import counts
 
 IMAGES = 8  # in a row of a picture
+PHOTOGRAPHS = ("imagenet", "imagenet100")  # either stands for ImageNet in the picture
 WHOLE, SHOWN = 200, 100  # labels of a field matrix that is shown whole, and of a larger one that are shown
 CLUSTERS = 20  # of a filter, that are shown in images
 
 
 def samples(run: stages.Run, seed: int = 0) -> pd.DataFrame:
-    """Panels of the picture that goes with the paper: eight images of CIFAR-100, of ImageNet, and of the glyphs; and
-    of the profile's own data set, where that is another.
+    """Panels of the picture that goes with the paper: eight images of CIFAR-100, of ImageNet (of 100 of its labels
+    where only these are there), and of the glyphs; and of the profile's own data set, where that is another.
 
-    A panel whose data are not there has one row that says how to get them.
+    Data that are not there have one row that says how to get them, and no panel.
     """
-    rows, names = [], dict.fromkeys(("cifar100", "imagenet", "glyphs", run.profile.data.name))
+    of_imagenet = next((name for name in PHOTOGRAPHS if data.find(name, run.data_dir)), PHOTOGRAPHS[0])
+    rows, names = [], dict.fromkeys(("cifar100", of_imagenet, "glyphs", run.profile.data.name))
     for panel, name in zip("ABCD", names, strict=False):
         common = {"panel": panel, "title": data.title(name)}
         try:

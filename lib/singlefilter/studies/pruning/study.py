@@ -24,6 +24,7 @@ from singlefilter.studies.pruning import (
     truncations,
 )
 from singlefilter.studies.pruning.answers import AFTER, BEFORE
+from singlefilter.studies.rules import Claim
 
 Observed = tuple[pd.DataFrame, list[torch.Tensor]]
 
@@ -36,9 +37,14 @@ def seeded(run: stages.Run) -> list[stages.Run]:
 
 def tasks(run: stages.Run) -> list[Task]:
     """Everything that is retrained, of every seed; latency is not among them, since it wants the machine alone."""
-    made = []
+    made, parts = [], profiles.group(run.profile, "afcc").parts
     for one in seeded(run):
-        made += [head_study.task(one), *convolution_study.tasks(one), *network_study.tasks(one).values()]
+        of_part = {
+            "heads": lambda one=one: [head_study.task(one)],
+            "convolutions": lambda one=one: convolution_study.tasks(one),
+            "networks": lambda one=one: network_study.tasks(one).values(),
+        }
+        made += [task for part in parts for task in of_part[part]()]
     return made
 
 
@@ -126,14 +132,22 @@ def pareto(run: stages.Run) -> pd.DataFrame:
 def decided(run: stages.Run) -> pd.DataFrame:
     """Claims C7, C10 and C11 by the rules of `pruning.claims`: claim, statement, statistic, value, low, high, n,
     verdict, bar, seed."""
+    decide = {"heads": _decided_c7, "convolutions": _decided_c10, "networks": _decided_c11}
     settings = (run.profile.analysis.resamples, run.profile.seed)
+    found = [decide[part](run, settings) for part in decide if part in run.profile.afcc.parts]
+    return pd.DataFrame(map(dataclasses.asdict, found)).assign(seed=drawing.listed(run.profile.afcc.seeds))
+
+
+def _decided_c7(run: stages.Run, settings: tuple[int, int]) -> Claim:
     table, right = observed(run, head_study.observations)
     last = {"layer": table["layer"].max()}
     dense = [_answers(table, right, **last, method=head_study.DENSE, moment=moment) for moment in (BEFORE, AFTER)]
     main = last | {"method": head_study.AFCC, "threshold": run.profile.analysis.threshold, "moment": AFTER}
     kept = table.loc[_where(table, main), "kept_fraction"].to_numpy()
-    found = [claims.claim_c7(dense, _answers(table, right, **main), kept, *settings)]
+    return claims.claim_c7(dense, _answers(table, right, **main), kept, *settings)
 
+
+def _decided_c10(run: stages.Run, settings: tuple[int, int]) -> Claim:
     table, right = observed(run, convolution_study.observations)
     by_method = {}
     for method in (convolution_study.AFCC, convolution_study.RANDOM):
@@ -143,16 +157,17 @@ def decided(run: stages.Run) -> pd.DataFrame:
             f"{first} to {last}": _answers(table, right, **rows, first_layer=first)
             for first, last in chains.to_numpy()
         }
-    found.append(claims.claim_c10(*by_method.values(), *settings))
+    return claims.claim_c10(*by_method.values(), *settings)
 
+
+def _decided_c11(run: stages.Run, settings: tuple[int, int]) -> Claim:
     table, right = observed(run, network_study.observations)
     dense = [_answers(table, right, design=designs.DENSE, moment=moment) for moment in (BEFORE, AFTER)]
     after = table[(table["moment"] == AFTER) & (table["ours"] == 1)]
     candidates = {design: _answers(table, right, design=design, moment=AFTER) for design in after["design"].unique()}
     at_one = latencies(run).query("batch == 1").set_index("design")["speedup_low"]
     parameters = after.groupby("design")["kept_fraction"].max()
-    found.append(claims.claim_c11(dense, candidates, at_one, parameters, *settings))
-    return pd.DataFrame(map(dataclasses.asdict, found)).assign(seed=drawing.listed(run.profile.afcc.seeds))
+    return claims.claim_c11(dense, candidates, at_one, parameters, *settings)
 
 
 @functools.lru_cache(maxsize=4)

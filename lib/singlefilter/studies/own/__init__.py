@@ -1,0 +1,1 @@
+"""The own classifier of a ready network, taken as a head."""
