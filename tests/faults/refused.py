@@ -63,7 +63,7 @@ def refused(trial: Trial, numbers: list[int], says: str) -> None:
 
 
 def no_room(trial: Trial) -> None:
-    refused(trial, [errno.ENOSPC, errno.EDQUOT], "no room on its disk")
+    refused(trial, [errno.ENOSPC, errno.EDQUOT], "make room, and the same command goes on")
 
 
 def no_right(trial: Trial) -> None:

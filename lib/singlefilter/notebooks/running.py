@@ -183,7 +183,7 @@ def _outcome(notebook: Path, asked: Asked, under: Under) -> Outcome:
     try:
         _execute(notebook, asked, under)
     except (Failed, OSError) as error:
-        problem = str(error)
+        problem = store.in_words(error)
     except Exception as error:  # whatever papermill or nbconvert makes of it, it is no reason to lose the others
         problem = f"{notebook.name}: {type(error).__name__}: {_short(str(error))}"
     return Outcome(notebook, time.perf_counter() - start, problem)

@@ -29,26 +29,30 @@ class Full(OSError):
         return self.strerror
 
 
-def full(path: Path, needed: int | None = None) -> Full:
-    """The error of a disk that has no room for a file of so many bytes, where that is known."""
+def full(path: Path, needed: int | None = None, number: int = errno.ENOSPC) -> Full:
+    """The error, one of `NO_ROOM`, of a disk that has no room for a file of so many bytes, where that is known."""
     sizes = [] if needed is None else [f"{in_bytes(needed)} to be written"]
     with contextlib.suppress(OSError):
         there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
         sizes.append(f"{in_bytes(shutil.disk_usage(there).free)} free")
-    return Full(errno.ENOSPC, f"{path}: no room on its disk, or in its quota ({', '.join(sizes)}); {_SAFE}")
+    return Full(number, f"{path}: no room ({', '.join([os.strerror(number), *sizes])}); {_SAFE}")
 
 
 def is_full(error: BaseException | None) -> bool:
     """Whether this is the error of a disk without room, or was raised because of or after one."""
+    return _number(error) is not None
+
+
+def _number(error: BaseException | None) -> int | None:
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         if isinstance(error, OSError) and error.errno in NO_ROOM:
-            return True
-        if isinstance(error, Exception) and _CUT_SHORT.search(str(error)):
-            return True
+            return error.errno
+        if isinstance(error, Exception) and (said := _CUT_SHORT.search(str(error))):
+            return int(said[1] or errno.ENOSPC)
         error = error.__cause__ or error.__context__
-    return False
+    return None
 
 
 @contextmanager
@@ -62,8 +66,8 @@ def naming(path: Path, needed: int | None = None) -> Iterator[None]:
     except Full:
         raise
     except Exception as error:
-        if is_full(error):
-            raise full(_last_written(path), needed) from error
+        if number := _number(error):
+            raise full(_last_written(path), needed, number) from error
         if isinstance(error, OSError) and error.errno in _OF_DISKS and error.filename is None:
             raise OSError(error.errno, error.strerror, str(_last_written(path))) from error
         raise
@@ -73,13 +77,13 @@ def in_words(error: Exception) -> str:
     """What an error says; of one of the file system with what to do about it, where that is known."""
     if not isinstance(error, OSError):
         return str(error)
+    if error.errno in NO_ROOM and not isinstance(error, Full):
+        return str(full(Path(os.fsdecode(error.filename or Path.cwd())), number=error.errno))
     if isinstance(error, Full) or error.errno is None or error.filename is None:
         no_folder = isinstance(error, FileNotFoundError) and "temporary directory" in str(error)
         advice = "; let TMPDIR name a folder that can be written" if no_folder else ""
-        return f"{error if error.errno not in NO_ROOM or isinstance(error, Full) else full(Path.cwd())}{advice}"
+        return f"{error}{advice}"
     path = Path(os.fsdecode(error.filename))
-    if error.errno in NO_ROOM:
-        return str(full(path))
     if error.errno in _NO_RIGHT:
         if error.errno != errno.EROFS and path.exists() and not os.access(path, os.R_OK):
             return f"{path} cannot be read ({error.strerror}): see to whom it belongs"
