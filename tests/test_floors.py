@@ -33,6 +33,7 @@ ROOMS = (
         "profiles",
         "drawing",
         "lettering",
+        "saved",
         "progress",
         "environment",
         "distributed",

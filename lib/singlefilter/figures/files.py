@@ -1,7 +1,8 @@
 """The files of a figure, and drawing them again.
 
 A figure is three files of one name in one folder: the table (.csv) and its drawings (.png, .svg), drawn from
-the table as read back from its file, so that drawing again later gives the same bytes.
+the table as read back from its file, so that drawing again later gives the same bytes.  For print it is a .pdf, its
+title and caption in a page of text beside it.
 """
 
 import csv
@@ -13,7 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from singlefilter import lettering, store
-from singlefilter.drawing import TableError, read_table, require, style
+from singlefilter.drawing import TableError, caption, in_print, read_table, require, style
 from singlefilter.figures import registry
 
 
@@ -37,6 +38,64 @@ def redraw(folder: Path | str, names: Iterable[str] | None = None) -> list[Path]
     or a table that is no figure's and for a table that is not there, before anything is drawn.
     """
     folder = Path(folder)
+    return [path for name in _chosen(folder, names) for path in _draw(folder / f"{name}.csv")[1]]
+
+
+def join(folder: Path | str) -> list[Path]:
+    """Write the tables that a folder lacks and that can be made of others in it; their paths.
+
+    Raises `TableError` where a table that one would be made of is not as it should be.
+    """
+    folder, written = Path(folder), []
+    for declared in registry.FIGURES.values():
+        path = folder / f"{declared.name}.csv"
+        if declared.joined is None or path.exists():
+            continue
+        names, make = declared.joined
+        sources = [folder / f"{name}.csv" for name in names]
+        if all(source.exists() for source in sources):
+            tables = [read_table(source) for source in sources]
+            for name, table, source in zip(names, tables, sources, strict=True):
+                require(table, registry.figure(name).columns, str(source))
+            _write(path, _as_csv(make(*tables)))
+            written.append(path)
+    return written
+
+
+def to_print(folder: Path | str, to: Path | str, names: Iterable[str] | None = None) -> list[Path]:
+    """Draw the figures of a folder for print, from their tables alone, as `to/name.pdf`, and write `to/captions.md`.
+
+    Each is as wide as one or both columns of a page, as its figure says, without title and caption, which are in
+    the page of text in order, with its width.  Returns the paths; raises `TableError` as `redraw` does, before
+    anything is drawn.
+    """
+    folder, to = Path(folder), Path(to)
+    chosen = sorted(_chosen(folder, names), key=lambda name: [*registry.FIGURES, *registry.OF_A_MACHINE].index(name))
+    tables = {name: read_table(folder / f"{name}.csv") for name in chosen}
+    for name, table in tables.items():
+        require(table, registry.figure(name).columns, str(folder / f"{name}.csv"))
+    written, said = [], [f"# Figures of {folder.name}, for print\n"]
+    for number, (name, table) in enumerate(tables.items(), 1):
+        declared = registry.figure(name)
+        with in_print(declared.across):
+            fig = declared.drawn(table)
+            drawing = io.BytesIO()
+            with style():
+                fig.savefig(drawing, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
+        written.append(to / f"{name}.pdf")
+        _write(written[-1], drawing.getvalue())
+        words, width = declared.words(table), round(25.4 * fig.get_figwidth())
+        text = caption(table, words.caption, declared.draw.common)
+        said.append(
+            f"**Figure {number}. {words.title}.** {text}\n\n{name}.pdf, {width} mm wide\n".replace("?.**", "?**")
+        )
+    written.append(to / "captions.md")
+    _write(written[-1], "\n".join(said).encode("utf-8"))
+    return written
+
+
+def _chosen(folder: Path, names: Iterable[str] | None) -> list[str]:
+    """The figures named, or all that a folder has tables of; `TableError` for one that is not there."""
     there = sorted(path.stem for path in folder.glob("*.csv"))
     if not there:
         raise TableError(f"No tables (.csv) to draw from in {folder}. Run a profile first; it writes them.")
@@ -45,7 +104,7 @@ def redraw(folder: Path | str, names: Iterable[str] | None = None) -> list[Path]
         registry.figure(name)
         if name not in there:
             raise TableError(f"No table {folder / name}.csv. Tables in this folder: {', '.join(there)}.")
-    return [path for name in chosen for path in _draw(folder / f"{name}.csv")[1]]
+    return chosen
 
 
 def _draw(path: Path) -> tuple[Figure, list[Path]]:

@@ -9,7 +9,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from singlefilter import drawing as look
 from singlefilter.studies import rules
@@ -23,7 +23,6 @@ NAMES = {
     "dprime": "field SNR, d′ (test images)",
     "accuracy": "accuracy of the head, %",
 }
-PLAIN = FuncFormatter(lambda value, _: f"{value:,.10g}")
 _RATIOS = [f"{name}_ratio{end}" for name in ("n", "X_internal", "X_external", "snr", "dprime") for end in look.ENDS]
 
 
@@ -210,7 +209,7 @@ def _bars(ax: Axes, at: pd.Series, rows: pd.DataFrame, name: str, **drawn: objec
 def panel(ax: Axes, table: pd.DataFrame, title: str) -> None:
     """Title and layers of a panel."""
     ax.set_title(title, loc="left")
-    ax.yaxis.set_major_formatter(PLAIN)
+    ax.yaxis.set_major_formatter(look.PLAIN)
     ax.set_xlim(table["layer"].min() - 0.5, table["layer"].max() + 0.5)
     ax.xaxis.set_major_locator(MaxNLocator(7, integer=True, min_n_ticks=1))
 
@@ -225,7 +224,7 @@ def axis_of(ax: Axes, table: pd.DataFrame, names: list[str]) -> None:
     ax.set_yscale("log")
     ax.set_ylim(shown.min() / 1.5, shown.max() * 1.5)
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 3) if shown.max() < 300 * shown.min() else (1,)))
-    ax.yaxis.set_major_formatter(PLAIN)
+    ax.yaxis.set_major_formatter(look.PLAIN)
     ax.yaxis.set_minor_locator(NullLocator())
 
 

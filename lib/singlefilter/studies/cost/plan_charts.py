@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import NullLocator
 
 from singlefilter import drawing as look
 
@@ -45,7 +45,7 @@ def imagenet_plan(table: pd.DataFrame) -> Figure:
     first_panel.set(xlim=(_FROM, 6 * table["seconds"].max() / 3600), ylim=(len(stages) - 0.5, -0.6))
     first_panel.set_yticks(range(len(stages)), stages)
     first_panel.xaxis.set_minor_locator(NullLocator())
-    first_panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    first_panel.xaxis.set_major_formatter(look.PLAIN)
     key.set_axis_off()
     handles = [
         Line2D([], [], color=colour, marker=marker, linestyle="none", label=label)

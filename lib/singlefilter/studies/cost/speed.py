@@ -4,11 +4,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator
+from matplotlib.ticker import LogLocator
 
 from singlefilter import drawing as look
 
-_PLAIN = FuncFormatter(lambda value, _: f"{value:,.10g}")
 _COLOURS = {"naive": look.BLUE, "peer": look.ORANGE}
 _ROW = 0.3  # inches of a bar
 _MEASURED = ("seconds", "peak_mb", "ratio", "target_ratio", "target_seconds", "target_mb", "met", "threads")
@@ -36,7 +35,7 @@ def benchmarks(table: pd.DataFrame) -> Figure:
         else:
             _bars(ax, rows["text"], rows["part"], pd.Series(1.0, rows.index), [look.GREEN] * len(rows), " of it")
             ax.set(xlabel="part of what is allowed", xlim=(0, 1.25 * max(1, rows["part"].max())))
-        ax.xaxis.set_major_formatter(_PLAIN)
+        ax.xaxis.set_major_formatter(look.PLAIN)
     return fig
 
 
@@ -66,7 +65,7 @@ def scaling(table: pd.DataFrame) -> Figure:
             if measured:
                 ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             for axis in (ax.xaxis, ax.yaxis):
-                axis.set_major_formatter(_PLAIN)
+                axis.set_major_formatter(look.PLAIN)
             ax.tick_params(axis="x", labelrotation=45)
         row[0].set_ylabel(name)
     for ax, over in zip(axes[1], overs, strict=True):

@@ -49,7 +49,7 @@ def statistics_by_labels(table: pd.DataFrame) -> Figure:
                 say_zero(ax, rows["labels"], value, looks[layer]["color"])
                 value = value.where(value > 0)
             ax.plot(rows["labels"], value, **looks[layer])
-        ax.yaxis.set_major_formatter(shared.PLAIN)
+        ax.yaxis.set_major_formatter(look.PLAIN)
         ax.set_title(title, loc="left")
         if ax.get_yscale() == "linear" and name != "dprime":
             ax.set_ylim(0, None)
@@ -196,7 +196,7 @@ def plain_log(axis) -> None:
     low, high = axis.get_view_interval()
     by_width = {1000: (1,), 50: (1, 3), 6: (1, 2, 5), 0: (1, 1.5, 2, 3, 4, 6, 8)}
     axis.set_major_locator(LogLocator(subs=next(subs for least, subs in by_width.items() if high >= least * low)))
-    axis.set_major_formatter(shared.PLAIN)
+    axis.set_major_formatter(look.PLAIN)
     axis.set_minor_locator(NullLocator())
 
 
@@ -211,7 +211,7 @@ def log_k(ax: Axes, sizes: pd.Series) -> None:
     ax.set_xscale("log")
     ax.set_xlim(*np.exp([logs[0] - room, logs[-1] + room]))
     ax.xaxis.set_major_locator(FixedLocator(np.round(np.exp(kept[::-1]))))
-    ax.xaxis.set_major_formatter(shared.PLAIN)
+    ax.xaxis.set_major_formatter(look.PLAIN)
     ax.xaxis.set_minor_locator(NullLocator())
 
 

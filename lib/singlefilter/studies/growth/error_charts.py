@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from singlefilter import drawing as look
-from singlefilter.studies.controls import charts as shared
 from singlefilter.studies.growth import charts as growth
 from singlefilter.studies.growth import laws
 
@@ -143,5 +142,5 @@ def _with_laws(ax: Axes, rows: pd.DataFrame) -> None:
     finite = 100 * rows[["error", "high"]].to_numpy(float)
     ax.set_ylim(0, 1.1 * max(finite[np.isfinite(finite)], default=0) or 1)
     ax.set_xlim(0, 1.05 * rows["labels"].max())
-    ax.xaxis.set_major_formatter(shared.PLAIN)
+    ax.xaxis.set_major_formatter(look.PLAIN)
     ax.legend(loc="best", fontsize=7.5)

@@ -3,8 +3,8 @@
 import pandas as pd
 
 from singlefilter import drawing as look
-from singlefilter.studies.declaration import Declaration, counted, course, number, span
-from singlefilter.studies.layers import charts, pictures, tables
+from singlefilter.studies.declaration import Declaration, counted, course, number, peak, span
+from singlefilter.studies.layers import charts, pictures, summaries, summary_charts, tables
 
 _KINDS = {"train": "training", "test": "test"}  # of images
 
@@ -112,7 +112,8 @@ def _statistics_note(table: pd.DataFrame) -> str:
     images = " and ".join(f"{span(counts)} {split}" for split, counts in by_split)
     return (
         f"n = {span(table['filters'])} filters a layer, {images} images. Bands: 95\u00a0% intervals. "
-        "X internal: labels that share a cluster; X external: ones outside every cluster."
+        "S: filters that support the right label; X: those that support a wrong one, internal because it shares a "
+        "cluster with the right one, external by ones outside every cluster."
     )
 
 
@@ -125,6 +126,97 @@ def _statistics_alt(table: pd.DataFrame) -> str:
         f"training images, dashed ones test images. On {_KINDS[split]} images clusters per filter go "
         f"{course(rows, 'N_c')}, labels per cluster {course(rows, 'C_s')}, noise {course(rows, 'n')} and SNR "
         f"{course(rows, 'snr')}."
+    )
+
+
+def _curves_title(table: pd.DataFrame) -> str:
+    test = table[(table["split"] == "test") & table["accuracy"].notna()].sort_values("epoch")
+    if test.empty:
+        return f"Training for {counted(table['epoch'].nunique(), 'epoch')}"
+    last = test.iloc[-1]
+    return f"Accuracy on test images is {100 * last['accuracy']:.1f}\u00a0% after {counted(last['epoch'], 'epoch')}"
+
+
+def _accuracy_title(table: pd.DataFrame) -> str:
+    return f"Accuracy of the head {peak(_flat(table), 'accuracy')}"
+
+
+def _flat(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["head"] == table["head"].iloc[0]]
+
+
+def _one_filter_title(table: pd.DataFrame) -> str:
+    sizes = _of_clusters(table)
+    if sizes.empty:
+        return "Filters without a cluster"
+    return f"Single filters recognise clusters of up to {counted(sizes.max(), 'label')}"
+
+
+def _of_clusters(table: pd.DataFrame) -> pd.Series:
+    """How many labels each cluster of a table of elements has."""
+    diagonal = table[(table["true_index"] == table["out_index"]) & (table["cluster"] >= 0)]
+    return diagonal.groupby(["cut", "filter", "cluster"]).size()
+
+
+def _cluster_images_title(table: pd.DataFrame) -> str:
+    first = table.iloc[0]
+    sizes = table[table["cluster"] >= 0].drop_duplicates("cluster")["labels"]
+    found = int(table["clusters"].iloc[0]) if "clusters" in table else len(sizes)
+    most = f", the largest of {counted(sizes.max(), 'label')}" if len(sizes) > 1 else ""
+    most = most or (f" of {counted(sizes.max(), 'label')}" if len(sizes) else "")
+    return f"Filter {first['filter']} of layer {first['layer']} has {counted(found, 'cluster')}{most}"
+
+
+def _statistics_title(table: pd.DataFrame) -> str:
+    rows = table[table["split"] == table["split"].iloc[0]]
+    return f"SNR {peak(_finite(rows, 'snr'), 'snr')}; noise per filter {peak(rows, 'n')}"
+
+
+def _finite(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    return table[table[name].abs() < float("inf")]
+
+
+def _both_title(table: pd.DataFrame) -> str:
+    accuracy, snr = peak(table, "accuracy"), peak(_finite(table, "snr"), "snr")
+    if accuracy == snr:
+        return f"Accuracy and SNR: each {accuracy}"
+    return f"Accuracy {accuracy}, SNR {snr}"
+
+
+def _both_note(table: pd.DataFrame) -> str:
+    return (
+        f"n = {span(table['images'])} test images (accuracy) and {span(table['filters'])} filters a layer (SNR, on "
+        f"{_KINDS[table['split'].iloc[0]]} images). Bars: 95\u00a0% intervals. Dotted: where each is highest."
+    )
+
+
+def _both_alt(table: pd.DataFrame) -> str:
+    return (
+        "Two panels above each other with the layer of the cut along the horizontal axis: accuracy of the head in "
+        "percent above, SNR on a logarithmic axis below, each with a dotted line where it is highest. Accuracy goes "
+        f"{course(table, 'accuracy', percent=True)}, SNR {course(table, 'snr')}."
+    )
+
+
+def _sizes_title(table: pd.DataFrame) -> str:
+    last = table[table["layer"] == table["layer"].max()].set_index("size")
+    alone = last["share"].get(1, float("nan"))
+    return f"At layer {table['layer'].max()}, {number(100 * alone, 2)}\u00a0% of clusters are of one label"
+
+
+def _sizes_note(table: pd.DataFrame) -> str:
+    return (
+        f"n = {span(table['filters'])} filters a layer, training images. Bars: of all clusters of a layer, those of "
+        f"so many labels; strokes: 95\u00a0% intervals over filters. {table['size'].max()}+: as many or more labels."
+    )
+
+
+def _sizes_alt(table: pd.DataFrame) -> str:
+    alone = table[table["size"] == 1]
+    return (
+        "Three histograms, of the first, a middle and the last layer, with the number of labels in a cluster along "
+        "the horizontal axis and the share of the clusters of the layer upwards. Over all layers the share of "
+        f"clusters of a single label goes {course(alone, 'share', percent=True)}."
     )
 
 
@@ -148,6 +240,8 @@ FIGURES = (
         shows="Accuracy and loss of the whole network by epoch, on training and test images; the learning rate.",
         note=_curves_note,
         alt=_curves_alt,
+        sees=_curves_title,
+        across=1,
     ),
     Declaration(
         name="accuracy_by_layer",
@@ -158,6 +252,8 @@ FIGURES = (
         shows="Test accuracy of a linear head on the frozen layers before a cut, for every cut.",
         note=_accuracy_note,
         alt=_accuracy_alt,
+        sees=_accuracy_title,
+        across=1,
     ),
     Declaration(
         name="one_filter",
@@ -168,6 +264,7 @@ FIGURES = (
         shows="The field matrix of a filter, what is above the threshold, and the labels in the order of clusters.",
         note=_one_filter_note,
         alt=_one_filter_alt,
+        sees=_one_filter_title,
     ),
     Declaration(
         name="cluster_images",
@@ -178,6 +275,7 @@ FIGURES = (
         shows="Test images of the labels in each cluster of a filter, and of labels that are in none.",
         note=_cluster_images_note,
         alt=_cluster_images_alt,
+        sees=_cluster_images_title,
     ),
     Declaration(
         name="statistics_by_layer",
@@ -188,5 +286,30 @@ FIGURES = (
         shows=f"Clusters per filter {look.N_C}, labels per cluster {look.C_S}, noise, SNR and field SNR by layer.",
         note=_statistics_note,
         alt=_statistics_alt,
+        sees=_statistics_title,
+    ),
+    Declaration(
+        name="accuracy_and_snr",
+        title="Accuracy beside signal-to-noise ratio, by layer",
+        table=summaries.accuracy_and_snr,
+        draw=summary_charts.accuracy_and_snr,
+        notebook="05",
+        shows="Accuracy of the head and SNR at every cut, one above the other.",
+        note=_both_note,
+        alt=_both_alt,
+        sees=_both_title,
+        across=1,
+        joined=(("accuracy_by_layer", "statistics_by_layer"), summaries.joined),
+    ),
+    Declaration(
+        name="cluster_sizes",
+        title="How many labels a cluster has",
+        table=summaries.cluster_sizes,
+        draw=summary_charts.cluster_sizes,
+        notebook="05",
+        shows="How many labels the clusters of a layer have: in the first, a middle and the last layer.",
+        note=_sizes_note,
+        alt=_sizes_alt,
+        sees=_sizes_title,
     ),
 )

@@ -183,7 +183,7 @@ def _gains(ax: Axes, retrained: pd.DataFrame, at: pd.Series) -> None:
         shown += list(finite[np.isfinite(finite) & near])
     room = 0.08 * np.ptp(shown) or 1.0
     ax.set_ylim(min(shown) - room, max(shown) + room)
-    ax.yaxis.set_major_formatter(shared.PLAIN)
+    ax.yaxis.set_major_formatter(look.PLAIN)
     ax.axhline(0, color=look.FAINT, linestyle=":", linewidth=1)
 
 
@@ -196,7 +196,7 @@ def _against_kept(ax: Axes, rows: pd.DataFrame) -> None:
             ax.axhline(value, color=look.INK, linewidth=1.2)
         else:
             growth.bars(ax, 100 * of_method["kept_fraction"], of_method[_ENDS], 100, **_with_bars(method))
-    ax.yaxis.set_major_formatter(shared.PLAIN)
+    ax.yaxis.set_major_formatter(look.PLAIN)
 
 
 def _log_of_kept(ax: Axes, rows: pd.DataFrame, knob: str, sign: str) -> None:

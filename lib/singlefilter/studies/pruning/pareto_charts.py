@@ -103,7 +103,7 @@ def _log(ax: Axes, costs: list[float]) -> None:
     ax.set_xscale("log")
     ax.set_xlim(min(costs) / 1.15, max(costs) * 1.15)
     growth.plain_log(ax.xaxis)
-    ax.yaxis.set_major_formatter(shared.PLAIN)
+    ax.yaxis.set_major_formatter(look.PLAIN)
 
 
 def _aim(ax: Axes, cost: float, accuracy: float, words: str) -> None:

@@ -4,14 +4,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from singlefilter import drawing as look
 
 VERDICTS = {"supported": look.GREEN, "not supported": look.VERMILION, "undecided": look.FAINT}
 
 _ROW = 0.92  # inches of a claim
-_PLAIN = FuncFormatter(lambda value, _: f"{value:,.10g}")
 
 
 @look.draws("claim", "statement", "statistic", "value", "low", "high", "n", "verdict", "bar")
@@ -50,7 +49,7 @@ def claims(table: pd.DataFrame) -> Figure:
         statistic = look.fit(look.with_symbols(row.statistic), 2.45, 7.5, 2)
         scale.set_title(statistic, fontsize=7.5, fontweight="normal", loc="left", pad=3)
         scale.xaxis.set_major_locator(MaxNLocator(4))
-        scale.xaxis.set_major_formatter(_PLAIN)
+        scale.xaxis.set_major_formatter(look.PLAIN)
         scale.tick_params(labelsize=7, pad=1)
         before = row.claim
     return fig
