@@ -22,7 +22,9 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
+from matplotlib.transforms import ScaledTranslation
 
 from singlefilter import lettering
 from singlefilter.lettering import C_S as C_S
@@ -160,6 +162,29 @@ def box(fig: Figure, left: float, top: float, width: float, height: float) -> Ax
     return ax
 
 
+def key_above(fig: Figure, rows: int, columns: int) -> tuple[Axes, np.ndarray]:
+    """Bare axes in a row for the key of all panels, and under them those of the panels, `[rows, columns]`."""
+    grid = fig.add_gridspec(rows + 1, columns, height_ratios=(0.06 * rows, *rows * (1,)))
+    key = fig.add_subplot(grid[0, :])
+    key.set_axis_off()
+    places = [[fig.add_subplot(grid[row + 1, column]) for column in range(columns)] for row in range(rows)]
+    return key, np.array(places)
+
+
+def keys_in(ax: Axes, handles: list, **look_of_it: object) -> None:
+    """The key of all panels, in a row in its axes."""
+    ax.legend(
+        handles=handles, loc="center left", **{"ncols": len(handles), "frameon": False, "borderpad": 0} | look_of_it
+    )
+
+
+def key_below(ax: Axes, columns: int = 1, **keys: object) -> None:
+    """The legend of a panel under it, where it hides nothing; of `handles`, where they are given."""
+    under = ax.transAxes + ScaledTranslation(0, -0.4, ax.figure.dpi_scale_trans)  # inches: ticks and their label
+    where = {"loc": "upper left", "bbox_to_anchor": (-0.02, 0), "bbox_transform": under}
+    ax.legend(ncols=columns, frameon=False, borderpad=0, **where, **keys)
+
+
 def panels(fig: Figure) -> list[Axes]:
     """The axes of a figure that are panels: with a title at their left."""
     return [ax for ax in fig.axes if ax.axison and ax.get_title(loc="left")]
@@ -178,6 +203,8 @@ def _say_logarithms(fig: Figure) -> None:
         for axis in (ax.xaxis, ax.yaxis):
             if axis.get_scale() == "log" and ax.axison and (label := axis.get_label().get_text()):
                 axis.set_label_text(f"{label} (log)")
+            elif axis is ax.yaxis and axis.get_scale() == "log" and ax.axison and (title := ax.get_title(loc="left")):
+                ax.set_title(f"{title} (log)", loc="left")
 
 
 def settle(fig: Figure) -> None:
@@ -238,7 +265,7 @@ def _frame(fig: Figure, above: float, below: float) -> None:
     width, height = fig.get_size_inches()
     full = height + above + below
     fig.set_size_inches(width, full)
-    if (layout := fig.get_layout_engine()) is not None:
+    if isinstance(layout := fig.get_layout_engine(), ConstrainedLayoutEngine):
         layout.set(rect=(0.005, below / full, 0.99, height / full))
         return
     for ax in fig.axes:

@@ -18,6 +18,7 @@ TEXT = frozenset(
     + ("model", "quantity")
     + ("series", "shows", "law")
     + ("method", "moment", "design")
+    + ("which",)
     + ("recipe", "stage", "bottleneck", "assumed_gpu", "unit")
 )
 LARGEST_PICTURE = 160  # pixels; an image is 0.8 inches wide, of 200 pixels each

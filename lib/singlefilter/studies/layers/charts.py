@@ -88,7 +88,7 @@ def accuracy_by_layer(table: pd.DataFrame) -> Figure:
     below.yaxis.set_major_locator(LogLocator(base=2, numticks=6))
     below.yaxis.set_major_formatter(look.PLAIN)
     below.yaxis.set_minor_locator(NullLocator())
-    below.set_title("inputs of the head (log)", loc="left")
+    below.set_title("inputs of the head", loc="left")
     below.set_xlabel("layer after which the network is cut")
     layers(below, table)
     return fig
@@ -109,7 +109,7 @@ def statistics_by_layer(table: pd.DataFrame) -> Figure:
         (axes[0, 0], f"clusters per filter, {look.N_C}", "clusters", [("N_c", look.BLUE)]),
         (axes[0, 1], f"labels per cluster, {look.C_S}", "labels", [("C_s", look.BLUE)]),
         (axes[0, 2], "noise per filter, n", "elements", [("n", look.BLUE)]),
-        (axes[1, 0], "SNR, signal over noise", "S / X", [("snr", look.BLUE)]),
+        (axes[1, 0], "SNR, signal/noise", "S / X", [("snr", look.BLUE)]),
         (axes[1, 1], "noise X of a wrong label", "filters", noise),
         (axes[1, 2], "field SNR, d′", "standard deviations", [("dprime", look.BLUE)]),
     ]

@@ -33,7 +33,7 @@ def accuracy_and_snr(table: pd.DataFrame) -> Figure:
             ax.axvline(top, color=colour, linestyle=":", linewidth=1.2, zorder=1)
     above.set_title("accuracy of the head, %", loc="left")
     above.set_ylim(0, None)
-    below.set_title("SNR, signal over noise", loc="left")
+    below.set_title("SNR, signal/noise", loc="left")
     charts.snr_axis(below, table[[f"snr{end}" for end in look.ENDS]])
     below.set_xlabel("layer after which the network is cut")
     charts.layers(below, table)
