@@ -34,8 +34,8 @@ def _plan_note(table: pd.DataFrame) -> str:
     return (
         f"Measured: n = {measured} ({first['machine']}, load {first['load']:.1f}). Assumed: {first['assumed_gpu']}, "
         f"{100 * first['assumed_peak_fraction']:.0f}\u00a0% of its peak, "
-        f"{100 * first['assumed_memory_fraction']:.0f}\u00a0% of its memory's speed, disk {first['assumed_disk'] / 1e9:.0f} GB/s, passes: {passes}; "
-        "what is under way at once overlaps."
+        f"{100 * first['assumed_memory_fraction']:.0f}\u00a0% of its memory's speed, "
+        f"disk {first['assumed_disk'] / 1e9:.0f} GB/s, passes: {passes}; what is under way at once overlaps."
     )
 
 

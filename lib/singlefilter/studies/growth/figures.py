@@ -139,7 +139,7 @@ def _at_ends(table: pd.DataFrame, name: str) -> str:
 def _trends_title(table: pd.DataFrame) -> str:
     means = table.groupby(["labels", "layer"])["snr"].mean().unstack("layer")
     rises = int((kendall_tau(means.to_numpy(float)) >= TAU).sum())
-    return f"SNR rises with the layer at {rises} of {len(means)} values of K"
+    return f"At {rises} of {len(means)} numbers of labels SNR rises with the layer"
 
 
 def _width_title(table: pd.DataFrame) -> str:
