@@ -233,7 +233,7 @@ def finish(fig: Figure, table: pd.DataFrame, title: str, note: str, common: Iter
     width = fig.get_figwidth()
     printed = bool(_printed.get())
     banner = banner_for(table) if "data" in common else None
-    words = fit(caption(table, note, common), width - 2 * _MARGIN, SMALL)
+    words = fit(tidy(caption(table, note, common)), width - 2 * _MARGIN, SMALL)
     # A banner takes a line of its own, so that no title runs into it.
     heading = "" if printed else fit(title, 0.94 * width, 11, 2)
     above = _BAND * bool(banner) + (0.0 if printed else 0.14 + 0.2 * (1 + heading.count("\n")))

@@ -27,6 +27,7 @@ def benchmarks(table: pd.DataFrame) -> Figure:
     parts = pd.concat([_part(table, "seconds", "target_seconds", "s"), _part(table, "peak_mb", "target_mb", "MB")])
     panels = [rows for rows in (ratios, parts) if len(rows)]
     fig = look.canvas(sum(_ROW * len(rows) + 0.95 for rows in panels))
+    fig.get_layout_engine().set(w_pad=0.12)  # labels are wider at 200 dpi than where the layout is computed
     axes = np.atleast_1d(fig.subplots(len(panels), 1, height_ratios=[len(rows) + 1.5 for rows in panels]))
     for ax, rows in zip(axes, panels, strict=True):
         if rows is ratios:
