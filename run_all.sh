@@ -77,6 +77,7 @@ ends by naming the figures it wrote, and a site to read. A second run reuses wha
   --lab            start JupyterLab on working copies of the notebooks, in my_notebooks/, where yours stay as they are;
                    what follows -- goes to JupyterLab: ./run_all.sh --lab -- --no-browser
   --figures        redraw every figure of the profile from its saved tables alone, in seconds
+  --print          with --figures: for print instead, as .pdf of 88 or 180 mm and captions.md in build/<profile>/print/
   --data-dir DIR   where data sets are: DIR/cifar100/train/<label>/*.png and so on; downloads go there too
   --fresh          compute everything again, trust no earlier result
   --test           lint and all tests; what follows -- goes to pytest: ./run_all.sh --test -- -k clusters
@@ -95,7 +96,7 @@ TEXT
 }
 
 # ---------------------------------------------------------------- what is asked for, checked before any work
-profile='' only='' data_dir='' mode=run fresh='' cpu=''
+profile='' only='' data_dir='' mode=run fresh='' cpu='' print=''
 dashes='' more_args=()
 
 needs_value() { [ $# -ge 2 ] && [ -n "$2" ] || fail 2 "$1 needs a value; ./run_all.sh --help shows which"; }
@@ -121,6 +122,7 @@ while [ $# -gt 0 ]; do
         --test) set_mode test ;;
         --bench) set_mode bench ;;
         --fresh) fresh=yes ;;
+        --print) print=yes ;;
         --cpu) cpu=yes ;;
         --)
             shift
@@ -145,6 +147,7 @@ esac
 if [ "$mode" != run ] && [ -n "$only$fresh" ]; then
     fail 2 "--only and --fresh belong to a run of a profile, not to --$mode"
 fi
+if [ -n "$print" ] && [ "$mode" != figures ]; then fail 2 "--print belongs to --figures: it draws them for print"; fi
 case $mode in
     run | lab) ;;
     *) [ -z "$data_dir" ] || fail 2 "--data-dir belongs to a run of a profile or to --lab, not to --$mode" ;;
@@ -375,7 +378,7 @@ case $mode in
         exec "$python" -m singlefilter lab -- ${more_args[@]+"${more_args[@]}"}
         ;;
     figures)
-        "$python" -m singlefilter figures --profile "$profile"
+        "$python" -m singlefilter figures --profile "$profile" ${print:+--print}
         ;;
     run)
         arguments=(all --profile "$profile")

@@ -36,6 +36,7 @@ ROOMS = (
         "tablefiles",
         "lifelines",
         "lettering",
+        "saved",
         "progress",
         "environment",
         "distributed",

@@ -80,7 +80,7 @@ def test_names_of_any_kind_are_published_drawn_and_read_back(tmp_path, monkeypat
         files.publish(name, table, tmp_path)
         assert files.redraw(tmp_path)
     for column in columns:
-        assert drawing.read_table(tmp_path / f"{name}.csv")[column].tolist() == table[column].tolist()
+        assert tablefiles.read_table(tmp_path / f"{name}.csv")[column].tolist() == table[column].tolist()
     ElementTree.parse(tmp_path / f"{name}.svg")
     assert caplog.text.count("no font of this machine") == 1
 

@@ -31,7 +31,7 @@ def test_help_lists_every_profile_and_option_and_does_nothing(project):
         line = next(line for line in ran.stdout.splitlines() if line.split()[:1] == [path.stem])
         assert f" {about['minutes']} min " in line and line.endswith(about["purpose"])
     options = re.findall(r"^  (--[a-z-]+) ", ran.stdout, flags=re.MULTILINE)
-    known = "--profile --only --lab --figures --data-dir --fresh --test --bench --cpu --help"
+    known = "--profile --only --lab --figures --print --data-dir --fresh --test --bench --cpu --help"
     assert options == known.split()
     assert ran.calls == ""
 
@@ -65,6 +65,8 @@ def test_help_lists_every_profile_and_option_and_does_nothing(project):
         (["--bench", "--only", "01"], "not to --bench"),
         (["--figures", "--fresh"], "not to --figures"),
         (["--test", "--only", "01"], "not to --test"),
+        (["--print"], "--print belongs to --figures"),
+        (["--print", "--lab"], "--print belongs to --figures"),
         (["--", "-k", "x"], "needs --test, --bench or --lab"),
         (["--figures", "--", "-k", "x"], "needs --test, --bench or --lab"),
         (["--lab", "--test"], "--lab and --test cannot be asked for together"),
@@ -200,6 +202,7 @@ def test_options_reach_the_command(project, tmp_path):
     assert work(ran) == [f"all --profile quick --only 08 --data-dir {data} --fresh"]
     assert work(run_all(project, "--profile", "own.yaml", cwd=data)) == [f"all --profile {data}/own.yaml"]
     assert work(run_all(project, "--figures", "--profile=laptop")) == ["figures --profile laptop"]
+    assert work(run_all(project, "--print", "--figures")) == ["figures --profile quick --print"]
 
 
 def test_test_runs_lint_format_and_pytest_with_its_options(project):

@@ -167,12 +167,16 @@ def _complete(runs: list[stages.Run], jobs: int | None = None, scheduler: str | 
 
 
 def figures(options: argparse.Namespace) -> int:
-    """Draw every figure of a profile again from its saved table alone."""
-    folder = figures_folder(profiles.load(options.profile).name)
+    """Draw every figure of a profile again from its saved table alone, as it is or for print."""
+    name = profiles.load(options.profile).name
+    folder = figures_folder(name)
     if not folder.is_dir():
         raise UsageError(f"{folder} is not there yet: run the profile first")
     try:
-        written = files.redraw(folder)
+        if options.print:
+            written = files.to_print(folder, store.project_root() / "build" / name / "print")
+        else:
+            written = files.join(folder) + files.redraw(folder)
     except files.NotDrawn as some:
         print(*some.written, sep="\n")
         raise

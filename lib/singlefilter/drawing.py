@@ -8,12 +8,11 @@ Symbols of quantities are written the same in words of the library, in notebooks
 picture they become letters with a subscript; all other text stays as it is, since labels may contain "$" or "_".
 """
 
-import base64
 import contextlib
+import contextvars
 import functools
 import io
-import re
-import textwrap
+import string
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 
@@ -23,35 +22,35 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
-from PIL import Image, UnidentifiedImageError
+from matplotlib.transforms import ScaledTranslation
 
 from singlefilter import lettering
+from singlefilter.lettering import C_S as C_S
+from singlefilter.lettering import N_C as N_C
+from singlefilter.lettering import PLAIN as PLAIN
+from singlefilter.lettering import SYMBOLS, fit, listed, typeset
+from singlefilter.lettering import spoken as spoken
+from singlefilter.lettering import tidy as tidy
+from singlefilter.lettering import with_symbols as with_symbols
+from singlefilter.saved import TEXT as TEXT
+from singlefilter.saved import TableError as TableError
+from singlefilter.saved import decode_png, require
+from singlefilter.saved import encode_png as encode_png
 
-# Text whatever stands in them: a label may be "nan", "1" or "None".
-TEXT = frozenset(
-    ("panel", "title", "label", "source", "png", "note", "split", "cut", "head", "true_label", "out_label")
-    + ("claim", "statement", "statistic", "verdict", "profile", "data", "network", "seed")
-    + ("benchmark", "case", "way", "machine", "task", "over")
-    + ("model", "quantity", "view", "series", "shows", "law", "caution")
-    + ("method", "moment", "design")
-    + ("recipe", "stage", "bottleneck", "assumed_gpu", "unit")
-)
 COMMON = ("profile", "data", "network", "seed")
 CAPTION = ("data", "network", "profile", "seed")  # in the order of reading
 GLYPHS = "embedded glyphs"
 BANNER = f"{GLYPHS} — not CIFAR-100"
 
-N_C, C_S = "N<sub>c</sub>", "C<sub>s</sub>"  # clusters per filter, labels per cluster
-SYMBOLS = {N_C: "$N_c$", C_S: "$C_s$"}  # as text, and as matplotlib sets it
-
 PALETTE = sns.color_palette("colorblind")
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, BROWN, PINK, GREY, YELLOW, CYAN = PALETTE
 INK, FAINT = "0.15", "0.45"
 
-WIDTH, HEADER, FOOTER = 7.6, 0.48, 0.52  # inches; header and footer hold title, banner and caption
-SMALL = 7.5  # points
-LARGEST_PICTURE = 160  # pixels; an image is 0.8 inches wide, of 200 pixels each
+PAGE, COLUMN = 180 / 25.4, 88 / 25.4  # inches: figures are as wide as a printed page, or one of its two columns
+SMALLEST, SMALL = 7, 7.5  # points: of any text, and of captions
+_MARGIN, _BAND = 0.08, 0.34  # inches, around a figure; of a line of title
 ENDS = ("", "_low", "_high")  # the columns of a quantity and of its interval
 
 _RC = {
@@ -61,13 +60,14 @@ _RC = {
     "svg.hashsalt": "singlefilter",  # without it the ids in an SVG are random
     "image.composite_image": False,  # keeps the pixels of small images in an SVG
     "figure.dpi": 100,
-    "font.size": 9,
-    "axes.titlesize": 9,
+    "pdf.fonttype": 42,  # letters that can be searched and set again
+    "font.size": 8.5,
+    "axes.titlesize": 8.5,
     "axes.titleweight": "bold",
-    "axes.labelsize": 8.5,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "legend.fontsize": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "legend.fontsize": 7.5,
     "grid.color": "0.90",
     "axes.edgecolor": "0.6",
     "axes.linewidth": 0.8,
@@ -76,8 +76,7 @@ _RC = {
 }
 
 
-class TableError(ValueError):
-    """A table that a figure cannot be drawn from."""
+_printed: contextvars.ContextVar[int] = contextvars.ContextVar("printed", default=0)  # columns; 0: on a screen
 
 
 class Drawing(Figure):
@@ -106,31 +105,12 @@ def style(text: str = "") -> Iterator[None]:
         yield
 
 
-def require(table: pd.DataFrame, columns: tuple[str, ...], where: str) -> None:
-    """Raise `TableError` unless `table` has rows and all of `columns`, numbers where numbers are due.
-
-    `where` names the table for the reader.
-    """
-    missing = [column for column in columns if column not in table.columns]
-    if missing:
-        raise TableError(
-            f"{where} has no column {', '.join(missing)}. Columns it has: {listed(table.columns)}. "
-            "Write the table again by running the stage that makes it."
-        )
-    if table.empty:
-        raise TableError(f"{where} has no rows, so there is nothing to draw.")
-    for column in columns:
-        if column not in TEXT and not pd.api.types.is_numeric_dtype(table[column]):
-            raise TableError(
-                f"{where} holds text in column {column}, where numbers are due: {table[column].iloc[0]}."
-            )
-
-
-def draws(*columns: str, common: tuple[str, ...] = COMMON) -> Callable:
+def draws(*columns: str, common: tuple[str, ...] = COMMON, letters: bool = True) -> Callable:
     """Decorator of a function that draws a table with these columns, followed by the `common` ones.
 
     The function gets the style and a table that is known to be complete; `.columns` names what it needs, `.common`
-    those of them that say where the table comes from.
+    those of them that say where the table comes from.  Afterwards its panels have letters, (a), (b) ..., unless
+    `letters` is false, and logarithmic axes say that they are.
     """
 
     def decorate(draw: Callable[[pd.DataFrame], Figure]) -> Callable[[pd.DataFrame], Figure]:
@@ -138,7 +118,11 @@ def draws(*columns: str, common: tuple[str, ...] = COMMON) -> Callable:
         def checked(table: pd.DataFrame) -> Figure:
             require(table, checked.columns, f"The table of figure '{draw.__name__}'")
             with style(lettering.text_of(table)):
-                return draw(table.reset_index(drop=True))
+                fig = draw(table.reset_index(drop=True))
+                _say_logarithms(fig)
+                if letters:
+                    _letter(fig)
+                return fig
 
         checked.columns, checked.common = (*columns, *common), common
         return checked
@@ -146,61 +130,80 @@ def draws(*columns: str, common: tuple[str, ...] = COMMON) -> Callable:
     return decorate
 
 
-def canvas(height: float, width: float = WIDTH, layout: str = "constrained") -> Figure:
-    """An empty figure with `height` inches between header and footer; "none": for `box`es."""
-    full = height + HEADER + FOOTER
-    fig = Drawing(figsize=(width, full), layout=layout)
+@contextlib.contextmanager
+def in_print(columns: int) -> Iterator[None]:
+    """Figures as for print: as wide as one or two columns of a page, without title and caption."""
+    before = _printed.set(columns)
+    try:
+        yield
+    finally:
+        _printed.reset(before)
+
+
+def canvas(height: float, width: float = PAGE, layout: str = "constrained") -> Figure:
+    """An empty figure, in inches, without the room for title and caption that `finish` adds; "none": for `box`es.
+
+    In print it is as wide as the columns that it has.
+    """
+    fig = Drawing(figsize=(COLUMN if _printed.get() == 1 else width, height), layout=layout)
     if layout == "constrained":
-        fig.get_layout_engine().set(rect=(0.005, FOOTER / full, 0.99, height / full), hspace=0.06, wspace=0.06)
+        fig.get_layout_engine().set(rect=(0.005, 0.005, 0.99, 0.99), hspace=0.06, wspace=0.06)
     return fig
 
 
 def box(fig: Figure, left: float, top: float, width: float, height: float) -> Axes:
-    """Bare axes at a place in inches from the left edge and from below the header: for grids of images."""
+    """Bare axes at a place in inches from the upper left corner of a canvas: for grids of images."""
     full_width, full_height = fig.get_size_inches()
-    bottom = full_height - HEADER - top - height
+    bottom = full_height - top - height
     ax = fig.add_axes((left / full_width, bottom / full_height, width / full_width, height / full_height))
     ax.set_axis_off()
     ax.set_in_layout(False)
     return ax
 
 
-def fit(text: str, inches: float, points: float, lines: int | None = None) -> str:
-    """`text` wrapped to a width; beyond `lines` lines it ends in an ellipsis."""
-    per_line = max(int(inches * 72 / (points * lettering.mean_width(text))), 4)
-    narrow = {symbol: 2 * chr(0xE000 + place) for place, symbol in enumerate(SYMBOLS)}  # as wide as what is drawn
-    for symbol, stand_in in narrow.items():
-        text = text.replace(symbol, stand_in)
-    text = textwrap.fill(text, per_line, max_lines=lines, placeholder=" …")
-    for symbol, stand_in in narrow.items():
-        text = text.replace(stand_in, symbol)
-    return text
+def key_above(fig: Figure, rows: int, columns: int) -> tuple[Axes, np.ndarray]:
+    """Bare axes in a row for the key of all panels, and under them those of the panels, `[rows, columns]`."""
+    grid = fig.add_gridspec(rows + 1, columns, height_ratios=(0.06 * rows, *rows * (1,)))
+    key = fig.add_subplot(grid[0, :])
+    key.set_axis_off()
+    places = [[fig.add_subplot(grid[row + 1, column]) for column in range(columns)] for row in range(rows)]
+    return key, np.array(places)
 
 
-def with_symbols(text: str) -> str:
-    """Words of a table of ours with the symbols in them: `N_c falls` -> `N<sub>c</sub> falls`."""
-    for symbol in SYMBOLS:
-        plain = re.sub("<sub>(.)</sub>", r"_\1", symbol)
-        text = re.sub(rf"\b{plain}\b", symbol, text)
-    return text
+def keys_in(ax: Axes, handles: list, **look_of_it: object) -> None:
+    """The key of all panels, in a row in its axes."""
+    ax.legend(
+        handles=handles, loc="center left", **{"ncols": len(handles), "frameon": False, "borderpad": 0} | look_of_it
+    )
 
 
-def typeset(text: str) -> str:
-    """Text with symbols as matplotlib's `parse_math` reads it; other "$" stay what they are."""
-    text = text.replace("$", r"\$")
-    for symbol, drawn in SYMBOLS.items():
-        text = text.replace(symbol, drawn)
-    return text
+def key_below(ax: Axes, columns: int = 1, **keys: object) -> None:
+    """The legend of a panel under it, where it hides nothing; of `handles`, where they are given."""
+    under = ax.transAxes + ScaledTranslation(0, -0.4, ax.figure.dpi_scale_trans)  # inches: ticks and their label
+    where = {"loc": "upper left", "bbox_to_anchor": (-0.02, 0), "bbox_transform": under}
+    ax.legend(ncols=columns, frameon=False, borderpad=0, **where, **keys)
 
 
-def spoken(label: str) -> str:
-    """A label as a reader says it: `aquarium_fish` -> `aquarium fish`; the character `_` stays what it is."""
-    return lettering.one_line(label.replace("_", " ") if len(label) > 1 else label)
+def panels(fig: Figure) -> list[Axes]:
+    """The axes of a figure that are panels: with a title at their left."""
+    return [ax for ax in fig.axes if ax.axison and ax.get_title(loc="left")]
 
 
-def listed(values: Iterable, between: str = ", ") -> str:
-    """The different values, in order of appearance: `laptop` or `quick, laptop`."""
-    return between.join(dict.fromkeys(map(str, values)))
+def _letter(fig: Figure) -> None:
+    """(a), (b) ... before the titles of panels, where there are several."""
+    if len(found := panels(fig)) > 1:
+        for letter, ax in zip(string.ascii_lowercase, found, strict=False):
+            ax.set_title(f"({letter}) {ax.get_title(loc='left')}", loc="left")
+
+
+def _say_logarithms(fig: Figure) -> None:
+    """A logarithmic axis says so in its label, or where it has none and a title stands for it, in that."""
+    for ax in fig.axes:
+        for axis in (ax.xaxis, ax.yaxis):
+            if axis.get_scale() == "log" and ax.axison and (label := axis.get_label().get_text()):
+                axis.set_label_text(f"{label} (log)")
+            elif axis is ax.yaxis and axis.get_scale() == "log" and ax.axison and (title := ax.get_title(loc="left")):
+                ax.set_title(f"{title} (log)", loc="left")
 
 
 def settle(fig: Figure) -> None:
@@ -221,22 +224,52 @@ def settle(fig: Figure) -> None:
 
 
 def finish(fig: Figure, table: pd.DataFrame, title: str, note: str, common: Iterable[str] = COMMON) -> Figure:
-    """Title above, caption below (data, network, profile, seed, then `note`, which states n), banner if due.
+    """Title above, caption below (data, network, profile, seed, then `note`, which states n), banner if due; room is
+    made for them.  In print only the banner is left.
 
     `common`: the columns of the table that say where it comes from, and are to be said.
     """
-    width, height = fig.get_size_inches()
-    left, right = 0.12 / width, 1 - 0.12 / width
-    fig.text(left, 1 - 0.11 / height, title, ha="left", va="top", fontsize=11, fontweight="bold", color=INK)
-    known = [f"{name.capitalize()}: {listed(table[name], '; ')}." for name in CAPTION if name in common]
-    caption = fit(" ".join([*known, note]), width - 0.24, SMALL)
-    fig.text(left, 0.08 / height, caption, ha="left", va="bottom", fontsize=SMALL, color="0.3", linespacing=1.25)
-    if "data" in common and (banner := banner_for(table)):
+    width = fig.get_figwidth()
+    printed = bool(_printed.get())
+    banner = banner_for(table) if "data" in common else None
+    words = fit(tidy(caption(table, note, common)), width - 2 * _MARGIN, SMALL)
+    # A banner takes a line of its own, so that no title runs into it.
+    heading = "" if printed else fit(title, 0.94 * width, 11, 2)
+    above = _BAND * bool(banner) + (0.0 if printed else 0.14 + 0.2 * (1 + heading.count("\n")))
+    below = 0.0 if printed else 0.2 + 1.3 * SMALL / 72 * (1 + words.count("\n"))
+    _frame(fig, above, below)
+    height = fig.get_figheight()
+    left, right = _MARGIN / width, 1 - _MARGIN / width
+    if not printed:
+        bold = {"fontsize": 11, "fontweight": "bold", "color": INK, "linespacing": 1.15}
+        fig.text(left, 1 - 0.09 / height, heading, ha="left", va="top", **bold)
+        small = {"fontsize": SMALL, "color": "0.3", "linespacing": 1.25}
+        fig.text(left, _MARGIN / height, words, ha="left", va="bottom", **small)
+    if banner:
         frame = {"boxstyle": "round,pad=0.3", "facecolor": "#FFF1D6", "edgecolor": ORANGE, "linewidth": 1.0}
-        at = (right - 0.05 / width, 1 - 0.14 / height)
+        at = (right - 0.05 / width, 1 - (above - _BAND + 0.08) / height)
         fig.text(*at, banner, ha="right", va="top", fontsize=8, fontweight="bold", color="#7A4B00", bbox=frame)
     settle(fig)
     return fig
+
+
+def caption(table: pd.DataFrame, note: str, common: Iterable[str] = COMMON) -> str:
+    """Where a table comes from, and a note."""
+    known = [f"{name.capitalize()}: {listed(table[name], '; ')}." for name in CAPTION if name in common]
+    return " ".join([*known, note])
+
+
+def _frame(fig: Figure, above: float, below: float) -> None:
+    """Make a figure higher by as many inches above and below what is in it."""
+    width, height = fig.get_size_inches()
+    full = height + above + below
+    fig.set_size_inches(width, full)
+    if isinstance(layout := fig.get_layout_engine(), ConstrainedLayoutEngine):
+        layout.set(rect=(0.005, below / full, 0.99, height / full))
+        return
+    for ax in fig.axes:
+        left, bottom, wide, high = ax.get_position(original=True).bounds
+        ax.set_position((left, (bottom * height + below) / full, wide, high * height / full))
 
 
 def banner_for(table: pd.DataFrame) -> str | None:
@@ -251,33 +284,3 @@ def picture(ax: Axes, png: str) -> None:
     """Show an image, its pixels as squares."""
     # "none" is nearest neighbour, and the only choice that leaves the pixels of an SVG as they are.
     ax.imshow(np.moveaxis(decode_png(png), 0, -1), interpolation="none")
-
-
-def encode_png(image: np.ndarray) -> str:
-    """An image, uint8 `[3, height, width]`, as base64 text of a PNG: the same text for the same image.
-
-    A larger one is scaled to at most `LARGEST_PICTURE` pixels, more than which no figure shows.
-    Raises `ValueError` for another shape or dtype.
-    """
-    image = np.asarray(image)
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[0] != 3 or image.size == 0:
-        raise ValueError(f"An image is uint8 [3, height, width]; this one is {image.dtype} {list(image.shape)}.")
-    file = io.BytesIO()
-    picture = Image.fromarray(np.ascontiguousarray(np.moveaxis(image, 0, -1)))
-    picture.thumbnail((LARGEST_PICTURE, LARGEST_PICTURE))
-    picture.save(file, format="PNG")
-    return base64.b64encode(file.getvalue()).decode("ascii")
-
-
-def decode_png(text: str) -> np.ndarray:
-    """The image, uint8 `[3, height, width]`, of a text by `encode_png`; `TableError` for other text."""
-    try:
-        image = Image.open(io.BytesIO(base64.b64decode(text, validate=True)), formats=["PNG"])
-        if max(image.size) > LARGEST_PICTURE:  # before it is decoded: few bytes may hold a billion pixels
-            raise TableError(f"A picture of {image.width} x {image.height} pixels, more than figures have.")
-        image = image.convert("RGB")
-    except TableError:
-        raise
-    except (ValueError, UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise TableError(f"Not a PNG in base64: '{text[:40]}'. Write the table again.") from error
-    return np.moveaxis(np.asarray(image), -1, 0)

@@ -1,16 +1,24 @@
-"""Fonts for whatever letters stand in a figure: those inside matplotlib, and what these lack, this machine's."""
+"""Text in figures: fonts for whatever letters stand in it, those inside matplotlib, and what these lack, this
+machine's; symbols, numbers and units written the same everywhere; and lines that fit."""
 
 from __future__ import annotations
 
 import functools
 import logging
+import re
+import textwrap
 import unicodedata
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 
 import pandas as pd
 from matplotlib import font_manager
+from matplotlib.ticker import FuncFormatter
 
 log = logging.getLogger(__name__)
+
+N_C, C_S = "N<sub>c</sub>", "C<sub>s</sub>"  # clusters per filter, labels per cluster
+SYMBOLS = {N_C: "$N_c$", C_S: "$C_s$"}  # as text, and as matplotlib sets it
+MINUS, NARROW = "\u2212", "\u00a0"  # a minus sign; a space before a unit, at which no line ends
 
 # Fonts that ship inside matplotlib, so that a figure looks the same on every machine.
 FAMILIES = ("DejaVu Sans", "STIXGeneral")
@@ -42,6 +50,53 @@ def mean_width(text: str) -> float:
 def one_line(text: str) -> str:
     """A text without line breaks and other controls, which no drawing has a place for."""
     return "".join(" " if unicodedata.category(letter) in ("Cc", "Zl", "Zp") else letter for letter in text)
+
+
+def fit(text: str, inches: float, points: float, lines: int | None = None) -> str:
+    """`text` wrapped to a width; beyond `lines` lines it ends in an ellipsis."""
+    per_line = max(int(inches * 72 / (points * mean_width(text))), 4)
+    narrow = {symbol: 2 * chr(0xE000 + place) for place, symbol in enumerate(SYMBOLS)}  # as wide as what is drawn
+    for symbol, stand_in in narrow.items():
+        text = text.replace(symbol, stand_in)
+    text = textwrap.fill(text, per_line, max_lines=lines, placeholder=" …")
+    for symbol, stand_in in narrow.items():
+        text = text.replace(stand_in, symbol)
+    return text
+
+
+def with_symbols(text: str) -> str:
+    """Words of a table of ours with the symbols in them: `N_c falls` -> `N<sub>c</sub> falls`."""
+    for symbol in SYMBOLS:
+        plain = re.sub("<sub>(.)</sub>", r"_\1", symbol)
+        text = re.sub(rf"\b{plain}\b", symbol, text)
+    return text
+
+
+def typeset(text: str) -> str:
+    """Text with symbols as matplotlib's `parse_math` reads it; other "$" stay what they are."""
+    text = text.replace("$", r"\$")
+    for symbol, drawn in SYMBOLS.items():
+        text = text.replace(symbol, drawn)
+    return text
+
+
+def spoken(label: str) -> str:
+    """A label as a reader says it: `aquarium_fish` -> `aquarium fish`; the character `_` stays what it is."""
+    return one_line(label.replace("_", " ") if len(label) > 1 else label)
+
+
+def listed(values: Iterable, between: str = ", ") -> str:
+    """The different values, in order of appearance: `laptop` or `quick, laptop`."""
+    return between.join(dict.fromkeys(map(str, values)))
+
+
+def tidy(text: str) -> str:
+    """Words of a table as a reader writes them: `-0.5` with a minus sign, `6.7%` with a space, powers raised."""
+    text = re.sub(r"(?<![\w.])-(?=[\d.])", MINUS, text)
+    return re.sub(r"(?<=\d) ?%", f"{NARROW}%", text)
+
+
+PLAIN = FuncFormatter(lambda value, _: f"{value:,.10g}".replace("-", MINUS))  # of ticks
 
 
 def _drawn(text: str) -> Set[str]:

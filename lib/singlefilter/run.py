@@ -139,6 +139,11 @@ def _parser() -> argparse.ArgumentParser:
 
     for added in (everything, run, draw):
         added.add_argument("--profile", default="quick", help="a profile's name, or a YAML file (default: quick)")
+    draw.add_argument(
+        "--print",
+        action="store_true",
+        help="for print: .pdf of 88 or 180 mm, and captions, to build/<profile>/print",
+    )
     for added in (everything, run, sweep, publish, explore, pack):
         added.add_argument("--data-dir", type=_folder, help="folder of the data sets (default: data/ in the project)")
     for added in (everything, run):

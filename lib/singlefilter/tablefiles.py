@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from singlefilter.drawing import TEXT, TableError, decode_png, listed
+from singlefilter.lettering import listed
+from singlefilter.saved import TEXT, TableError, decode_png
 
 LARGEST = 64 * 2**20  # bytes of a file; the largest there are take four million
 LONGEST, LONGEST_PICTURE = 2_000, 200_000  # characters of a cell; pictures of figures take half of that at most

@@ -9,6 +9,7 @@ from tests.studies.pruning.made_up import tables as pruning_tables
 from tests.studies.transformer.made_up import tables as transformer_tables
 
 from singlefilter import drawing
+from singlefilter.studies.layers import summaries
 
 CIFAR = {"profile": "laptop", "data": "CIFAR-100", "network": "VGG-16, d = 16", "seed": 1}
 
@@ -164,6 +165,19 @@ def claims_table() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
+def both_table(layers: int = 5) -> pd.DataFrame:
+    return summaries.joined(accuracy_table(layers), statistics_table(layers))
+
+
+def sizes_table(layers: int = 5) -> pd.DataFrame:
+    counts = np.random.default_rng(0).integers(0, 4, (layers, 16, summaries.LARGEST))
+    return pd.DataFrame(
+        {"cut": f"conv{m}", "layer": m} | row
+        for m, of_filters in enumerate(counts, 1)
+        for row in summaries.shares(of_filters, 50, 0)
+    )
+
+
 def tables(common: dict, layers: int = 5, labels: int = 20) -> dict[str, pd.DataFrame]:
     names = [*NASTY, *(f"long_label_{i}" for i in range(100))][:labels]
     made = {
@@ -174,6 +188,8 @@ def tables(common: dict, layers: int = 5, labels: int = 20) -> dict[str, pd.Data
         "cluster_images": cluster_images_table(),
         "statistics_by_layer": statistics_table(layers),
         "claims": claims_table(),
+        "accuracy_and_snr": both_table(layers),
+        "cluster_sizes": sizes_table(layers),
     }
     made |= control_tables(layers) | geometry_tables(layers) | growth_tables() | pruning_tables()
     made |= transformer_tables() | own_tables()

@@ -23,8 +23,8 @@ from tests.figures.reading import draw, line, texts, words
 
 def test_curves_draw_what_the_table_says():
     above, middle, below = draw("curves", curves_table().assign(**CIFAR)).axes
-    np.testing.assert_allclose(line(above, "test, last epoch 30.0 %"), [[1, 10], [2, 20], [3, 30]])
-    np.testing.assert_allclose(line(middle, "train"), [[1, 3.05], [2, 1.55], [3, 1.05]])
+    np.testing.assert_allclose(line(above, "test images, last epoch 30.0 %"), [[1, 10], [2, 20], [3, 30]])
+    np.testing.assert_allclose(line(middle, "training images"), [[1, 3.05], [2, 1.55], [3, 1.05]])
     np.testing.assert_allclose(below.lines[0].get_xydata(), [[1, 0.1], [2, 0.05], [3, 0.1 / 3]])
 
 
@@ -43,7 +43,7 @@ def test_recipes_draw_both_judges_with_intervals_and_name_the_chosen():
 
 def test_accuracy_has_both_heads_intervals_fan_in_and_chance():
     table = accuracy_table().assign(**CIFAR)
-    above, below = draw("accuracy_by_layer", table.assign(labels=100)).axes
+    _, above, below = draw("accuracy_by_layer", table.assign(labels=100)).axes
     bars = [one for one in above.containers if isinstance(one, ErrorbarContainer)]
     assert len(bars) == 2
     for bar in bars:
@@ -96,7 +96,7 @@ def test_many_clusters_are_cut_short_in_words():
     table = one_filter_table([f"name_{i}" for i in range(40)])
     diagonal = table["true_index"] == table["out_index"]
     table = table.assign(clipped=diagonal.astype(int), cluster=np.where(diagonal, table["true_index"], -1))
-    assert re.search(r"and 24 more ■ noise: 0 elements", words(draw("one_filter", table.assign(**CIFAR))))
+    assert re.search(r"and 29 more ■ noise: 0 elements", words(draw("one_filter", table.assign(**CIFAR))))
 
 
 def test_samples_show_what_is_there_and_say_what_is_not():

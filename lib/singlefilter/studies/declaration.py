@@ -15,7 +15,9 @@ from matplotlib.figure import Figure
 from singlefilter import drawing as look
 from singlefilter import lettering
 from singlefilter.pipeline import stages
+from singlefilter.studies.rules import TAU, kendall_tau
 
+PLACES = {"labels": "K =", "width": "d ="}  # how a place along an axis is said; a layer is `layer`
 Said = str | Callable[[pd.DataFrame], str]  # words, or what makes them of the table
 
 
@@ -33,9 +35,11 @@ class Declaration:
     """A figure.  `table`: what makes its table of a run, `None` where it is a machine's; `draw`: a function with
     `look.draws`; `notebook`: the number of the one that shows it; `groups`: those that a profile has to have for it.
 
-    `shows` is a sentence on what is shown, `note` says n, and what bars, bands and colours are: it stands on the
-    picture, too.  `alt` says how axes are laid out and what one sees, in plain text.  In `title`, `shows` and `note`
-    symbols are written as `drawing.SYMBOLS`.
+    `title` is its subject; `sees` says instead, of a table, what one sees: the title of the picture.  `shows` is a
+    sentence on what is shown, `note` says n, and what bars, bands and colours are: it stands on the picture, too.
+    `alt` says how axes are laid out and what one sees, in plain text.  In all but `alt` symbols are written as
+    `drawing.SYMBOLS`.  `across`: how many columns of a printed page it is wide, one (88 mm) or two (180 mm).
+    `joined`: where its table can be made of those of other figures, their names and what makes it of their tables.
     """
 
     name: str
@@ -47,6 +51,9 @@ class Declaration:
     note: Said
     alt: Said
     groups: tuple[str, ...] = ()
+    sees: Said | None = None
+    across: int = 2
+    joined: tuple[tuple[str, ...], Callable[..., pd.DataFrame]] | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -55,13 +62,14 @@ class Declaration:
 
     def words(self, table: pd.DataFrame) -> Words:
         """Title, caption and alt text of the figure of a table."""
-        return Words(self.title, f"{self.shows} {self._noted(table)}", _of(self.alt, table))
+        title = self.title if self.sees is None else _of(self.sees, table)
+        return Words(title, f"{self.shows} {self._noted(table)}", _of(self.alt, table))
 
     def drawn(self, table: pd.DataFrame) -> Figure:
         """The figure of a table; raises `TableError` for one without rows or without a column that it needs."""
         fig = self.draw(table)
         with look.style(lettering.text_of(table)):
-            look.finish(fig, table, self.title, self._noted(table), self.draw.common)
+            look.finish(fig, table, self.words(table).title, self._noted(table), self.draw.common)
         fig.alt = _of(self.alt, table)
         return fig
 
@@ -97,9 +105,27 @@ def course(table: pd.DataFrame, name: str, along: str = "layer", percent: bool =
     means = scale * table.groupby(along)[name].mean().sort_index()
     if means.empty:
         return number(math.nan)
-    word = {"labels": "K =", "width": "d ="}.get(along, along)
+    word = PLACES.get(along, along)
     ends = [f"{number(means.iloc[place])}{unit} at {word} {means.index[place]:,g}" for place in (0, -1)]
     return f"from {ends[0]} to {ends[1]}" if len(means) > 1 else ends[0]
+
+
+def peak(table: pd.DataFrame, name: str, along: str = "layer") -> str:
+    """How a quantity goes, in words: `rises up to layer 12`, `falls down to layer 9`, `is highest at layer 3`.
+
+    Means where several rows are at a place.  It rises or falls, up to where it is highest or down to where it is
+    lowest, where three of four pairs of places are in that order, as claims have it.
+    """
+    means = table.groupby(along)[name].mean().sort_index().dropna()
+    if means.empty:
+        return "has no value"
+    word = PLACES.get(along, along)
+    trend = kendall_tau(means.to_numpy())
+    end = means.idxmin() if trend <= -TAU else means.idxmax()
+    place = f"{word} {end:,g}"
+    if len(means) == 1:
+        return f"is {number(means.iloc[0])} at {place}"
+    return f"{'rises up to' if trend >= TAU else 'falls down to' if trend <= -TAU else 'is highest at'} {place}"
 
 
 def _of(said: Said, table: pd.DataFrame) -> str:

@@ -129,12 +129,12 @@ def test_the_number_of_layers_is_free():
 
 def test_thresholds_draw_a_line_each_and_the_trends():
     fig = draw("thresholds", thresholds_table())
-    panels = {ax.get_title(loc="left"): ax for ax in fig.axes}
-    noise = panels["noise per filter, n (elements)"]
+    panels = {ax.get_title(loc="left"): ax for ax in fig.axes if ax.axison}
+    noise = panels["(c) noise per filter, n (log)"]
     np.testing.assert_allclose(noise.lines[0].get_xydata(), [[m, m / 0.1] for m in range(1, 6)])
     widths = [one.get_linewidth() for one in noise.lines]
     assert len(widths) == 3 and widths[1] == max(widths) > widths[0], "the threshold in use stands out"
-    (trend,) = [ax for title, ax in panels.items() if title.startswith("Kendall")]
+    (trend,) = [ax for title, ax in panels.items() if title.startswith("(e) trend")]
     bars = trend.containers[1].lines[2][0].get_segments()
     np.testing.assert_allclose([segment[:, 1] for segment in bars], [[-0.9, -0.6]] * 3)
 
@@ -142,12 +142,13 @@ def test_thresholds_draw_a_line_each_and_the_trends():
 def test_infinite_values_are_counted_not_drawn():
     table = thresholds_table()
     table.loc[0, ["snr", "snr_high"]] = np.inf
-    assert "1 infinite: X = 0" in words(draw("thresholds", table))
+    assert "1 infinite: no noise" in words(draw("thresholds", table))
 
 
 def test_label_orders_draw_the_range_in_percent():
     fig = draw("label_orders", label_orders_table())
-    below = [ax for ax in fig.axes if ax.get_title(loc="left") == "against ascending, %"]
+    below = [ax for ax in fig.axes if ax.get_title(loc="left").endswith("change, %")]
+    assert len(below) == 3
     for ax in below:
         heights = ax.collections[0].get_paths()[0].vertices[:, 1]
         assert (heights.min(), heights.max()) == pytest.approx((-5, 10))
@@ -157,9 +158,10 @@ def test_label_orders_draw_the_range_in_percent():
 def test_every_layer_and_null_has_its_mark():
     fig = draw("clusters_are_real", clusters_are_real_table())
     marks = fig.axes[0]
-    asked = [label.get_text() for label in marks.get_yticklabels()]
-    nulls = ("untrained trunk", "permuted labels", "random matrices")
-    assert asked == [*(f"{q} · {n}" for q in ("$C_s$", "share") for n in nulls), "d′ · untrained trunk", "both above"]
+    asked = [text.get_text() for text in marks.texts if text.get_ha() == "right"]
+    nulls = ("untrained network", "permuted labels", "random matrices")
+    sizes = [f"{quantity}, {null}" for quantity in ("cluster size", "sharing") for null in nulls]
+    assert asked == [*sizes, "field SNR, untrained network", "clusters are above"]
     colour = {
         (round(patch.get_x() + 0.45), round(patch.get_y() + 0.42)): patch.get_facecolor() for patch in marks.patches
     }
@@ -169,7 +171,7 @@ def test_every_layer_and_null_has_its_mark():
     assert [colour[2, row] for row in range(3)] == [below, above, above]
     assert {colour[5, row] for row in range(7)} == {above}
     said = [text.get_text() for text in marks.texts]
-    assert (said.count("no"), said.count("chance"), said.count("all")) == (1, 1, 3)
+    assert (said.count("none"), said.count("chance"), said.count("all")) == (1, 1, 3)
 
 
 def test_without_an_untrained_trunk_it_is_not_spoken_of():
@@ -188,12 +190,12 @@ def test_splits_draw_shares_and_ratios():
 
 def test_seeds_draw_mean_and_range_and_say_when_there_is_one():
     fig = draw("seeds", seeds_table())
-    clusters = fig.axes[1]
-    np.testing.assert_allclose(line(clusters, "train images"), [[m, m + 0.2] for m in range(1, 6)])
+    clusters = fig.axes[2]
+    np.testing.assert_allclose(line(clusters, "training images"), [[m, m + 0.2] for m in range(1, 6)])
     heights = clusters.collections[0].get_paths()[0].vertices[:, 1]
     assert (heights.min(), heights.max()) == pytest.approx((1.1, 5.3))
-    assert "n = 3 training seeds (1, 2, 3)" in words(fig)
+    assert "Training seeds: 1, 2, 3. n = 3 training seeds" in words(fig)
     alone = draw("seeds", seeds_table(training_seeds=(4,)))
-    assert "n = 1 training seed, spread not known (4)" in words(alone)
-    heights = alone.axes[1].collections[0].get_paths()[0].vertices[:, 1]
+    assert "Training seed: 4. n = 1 training seed, spread not known" in words(alone)
+    heights = alone.axes[2].collections[0].get_paths()[0].vertices[:, 1]
     assert (heights.min(), heights.max()) == pytest.approx((0.9 * 1.4, 1.2 * 5.4))

@@ -187,7 +187,7 @@ def test_the_chart_marks_every_resource_and_the_slowest_last():
     fig = registry.OF_A_MACHINE["imagenet_plan"].drawn(plan)
     panels = [ax for ax in fig.axes if ax.lines]
     assert len(panels) == 4
-    assert "GPU-hours in all" in panels[0].get_title(loc="left")
+    assert "GPU-hours: images" in panels[0].get_title(loc="left")
     for ax, (_, rows) in zip(panels, plan.groupby(["gpus", "way"], sort=False), strict=True):
         drawn = {line.get_label(): line.get_xdata() for line in ax.lines if line.get_label()[0] != "_"}
         for name in imagenet_plan.RESOURCES:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from singlefilter.figures import method
 from singlefilter.method import clusters
 from singlefilter.studies.layers import procedure
 
@@ -23,14 +24,15 @@ def locked(package: str) -> str:
     reason="other versions of matplotlib, numpy or pillow than those of requirements.lock draw other bytes",
 )
 def test_the_committed_schematic_is_redrawn_to_the_same_bytes(tmp_path):
-    written = procedure.write(tmp_path)
-    assert [path.name for path in written] == ["procedure.png", "procedure.svg"]
+    written = method.write(tmp_path)
+    assert [path.name for path in written] == [f"{name}.{end}" for name in method.PICTURES for end in ("png", "svg")]
+    assert {path.name for path in COMMITTED.iterdir()} == {path.name for path in written}
     for path in written:
         assert path.read_bytes() == (COMMITTED / path.name).read_bytes(), "draw figures/method again, and look at it"
 
 
 def test_it_is_drawn_twice_to_the_same_bytes(tmp_path):
-    for first, second in zip(procedure.write(tmp_path / "a"), procedure.write(tmp_path / "b"), strict=True):
+    for first, second in zip(method.write(tmp_path / "a"), method.write(tmp_path / "b"), strict=True):
         assert first.read_bytes() == second.read_bytes()
 
 

@@ -75,7 +75,7 @@ def test_intervals_that_are_not_known_and_rows_that_are_missing_leave_gaps(name)
 
 def test_heads_by_cut_are_those_of_the_threshold_in_use():
     table = tables()["masked_heads"]
-    after, before, ahead, kept, trade, gains = panels(draw("masked_heads", table))
+    before, after, kept, ahead, gains = panels(draw("masked_heads", table))
     main = of(table, used=1)
     for ax, moment in ((after, "after"), (before, "before")):
         for method, label in (("afcc", "AFCC"), ("magnitude", "magnitude"), ("dense", "dense")):
@@ -84,22 +84,21 @@ def test_heads_by_cut_are_those_of_the_threshold_in_use():
             drawn = line(ax, label)
             np.testing.assert_allclose(drawn, np.stack([rows["layer"], 100 * rows["accuracy"]], 1))
         assert len(ax.collections) == len(head_study.METHODS)
-    for method, label in (("afcc", "AFCC"), (head_study.LEAK, "AFCC, clusters of test images")):
+    for method, label in (("afcc", "AFCC"), (head_study.LEAK, "AFCC of test images")):
         rows = of(main, moment="after", method=method)
         np.testing.assert_allclose(line(kept, label)[:, 1], 100 * rows["kept_fraction"])
     assert len(kept.lines) == 2 and kept.get_yscale() == "log"
     last = of(table, layer=13, moment="after")
-    points, ends = bars(trade, "AFCC")
-    rows = of(last, method="afcc").sort_values("kept_fraction")
-    np.testing.assert_allclose(points, 100 * rows[["kept_fraction", "accuracy"]])
-    np.testing.assert_allclose(ends, 100 * rows[["low", "high"]])
-    assert [label.get_text().split()[-1] for label in trade.get_xticklabels()] == ["0.5", "0.3", "0.2", "0.1"]
-    np.testing.assert_allclose(trade.lines[0].get_ydata(), 100 * of(last, method="dense")["accuracy"].iloc[0])
+    points, _ = bars(gains, "random")
+    np.testing.assert_allclose(
+        points[:, 0], 100 * of(last, method="random").sort_values("kept_fraction")["kept_fraction"]
+    )
+    assert [label.get_text().split()[-1] for label in gains.get_xticklabels()] == ["0.5", "0.3", "0.2", "0.1"]
 
 
 def test_gains_of_afcc_over_dense_stand_in_its_own_rows():
     table = tables()["masked_heads"]
-    ahead, gains = (panels(draw("masked_heads", table))[place] for place in (2, 5))
+    ahead, gains = (panels(draw("masked_heads", table))[place] for place in (3, 4))
     main = of(table, used=1, moment="after")
     for ax, rows in ((ahead, main), (gains, of(table, layer=13, moment="after"))):
         assert {one.get_label() for one in ax.containers} >= {"dense", "magnitude", "random"}
@@ -110,11 +109,10 @@ def test_gains_of_afcc_over_dense_stand_in_its_own_rows():
             points, ends = bars(ax, label)
             np.testing.assert_allclose(points[:, 1], 100 * found[column])
             np.testing.assert_allclose(ends, 100 * found[[f"{column}_low", f"{column}_high"]])
-    assert -9 < ahead.get_ylim()[0] < -7 and ahead.get_ylim()[1] < 2, "random masks far behind take no room"
-    near = table.copy()
-    rows = near["method"] == "random"
-    near.loc[rows, ["ahead", "ahead_low", "ahead_high"]] = [0.04, 0.03, 0.045]
-    assert panels(draw("masked_heads", near))[2].get_ylim()[1] > 4.5
+    every = 100 * main[["ahead", "ahead_low", "ahead_high"]].to_numpy(float)
+    assert ahead.get_ylim()[0] < np.nanmin(every) and np.nanmax(every) < ahead.get_ylim()[1], (
+        "no curve leaves its panel"
+    )
 
 
 @pytest.mark.filterwarnings("error")
@@ -145,19 +143,15 @@ def test_convolutions_have_a_column_for_each_chain_on_one_scale():
     axes = panels(draw("masked_convolutions", table))
     above, below = axes[:3], axes[3:]
     assert [ax.get_title(loc="left") for ax in above] == [
-        "layers 12 to 13, 1 pair",
-        "layers 10 to 13, 3 pairs",
-        "layers 8 to 13, 5 pairs",
+        "(a) layers 12 to 13, 1 pair",
+        "(b) layers 10 to 13, 3 pairs",
+        "(c) layers 8 to 13, 5 pairs",
     ]
     for first, up, down in zip((12, 10, 8), above, below, strict=True):
-        rows = of(table, first_layer=first, moment="after", method="random").sort_values("kept_fraction")
+        rows = of(table, first_layer=first, moment="before", method="random").sort_values("kept_fraction")
         points, ends = bars(up, "random")
         np.testing.assert_allclose(points, 100 * rows[["kept_fraction", "accuracy"]])
         np.testing.assert_allclose(ends, 100 * rows[["low", "high"]])
-        early = of(table, first_layer=first, moment="before", method="afcc").sort_values("kept_fraction")
-        (faint,) = [one for one in up.lines if one.get_marker() == "o" and one.get_alpha()]
-        np.testing.assert_allclose(faint.get_xydata(), 100 * early[["kept_fraction", "accuracy"]])
-        assert faint.get_markerfacecolor() == "white"
         dense = of(table, first_layer=first, moment="after", method="dense").iloc[0]
         band = up.patches[0]
         heights = band.get_y(), band.get_y() + band.get_height()
@@ -167,7 +161,7 @@ def test_convolutions_have_a_column_for_each_chain_on_one_scale():
     for row in (above, below):
         assert len({ax.get_ylim() for ax in row}) == 1
         lowest, highest = row[0].get_ylim()
-        near = {one.get_label() for one in row[0].containers} - {"random"}
+        near = {one.get_label() for one in row[0].containers}
         shown = np.concatenate([bars(ax, label)[1].ravel() for ax in row for label in near])
         assert lowest < shown.min() and shown.max() < highest
 
@@ -175,15 +169,15 @@ def test_convolutions_have_a_column_for_each_chain_on_one_scale():
 @pytest.mark.filterwarnings("error")
 def test_one_chain_and_one_overlap():
     fig = draw("masked_convolutions", convolutions_table(firsts=(4,), overlaps=(1,), seeds=1).assign(**GLYPHS))
-    assert len(panels(fig)) == 2 and "≥ 1" in words(fig)
+    assert len(panels(fig)) == 2 and "share 1" in words(fig)
 
 
 def test_truncation_marks_where_accuracy_levels_off():
     table = tables()["truncation"]
     above, below = panels(draw("truncation", table))
-    drawn = line(above, "flat head on the layers as trained")
+    drawn = line(above, "head on the layers as trained")
     np.testing.assert_allclose(drawn, np.stack([table["layer"], 100 * table["accuracy"]], 1))
-    points, ends = bars(above, "all its weights retrained")
+    points, ends = bars(above, "all weights retrained")
     again = table[table["layer"].isin((7, 10))]
     np.testing.assert_allclose(points, np.stack([again["layer"], 100 * again["retrained"]], 1))
     np.testing.assert_allclose(ends, 100 * again[["retrained_low", "retrained_high"]])
@@ -202,4 +196,4 @@ def test_truncation_marks_where_accuracy_levels_off():
 def test_truncation_without_anything_retrained():
     above = panels(draw("truncation", truncation_table(cuts=()).assign(**CIFAR)))[0]
     assert not above.containers
-    assert "all its weights retrained" not in [text.get_text() for text in above.get_legend().get_texts()]
+    assert "all weights retrained" not in [text.get_text() for text in above.get_legend().get_texts()]

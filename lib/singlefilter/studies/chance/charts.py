@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FixedLocator
 
 from singlefilter import drawing as look
 from singlefilter.studies.controls import charts as shared
@@ -35,41 +35,37 @@ _ABOVE = [f"{name}_above{end}" for name in ("C_s", "shared", "dprime") for end i
 )
 def clusters_are_real(table: pd.DataFrame) -> Figure:
     """Per layer, whether the clusters found are above those of each null model, and the quantities that say so."""
-    fig = look.canvas(6.8, width=8.6)
-    above, below = fig.subfigures(2, 1, height_ratios=(1.1, 2))
+    fig = look.canvas(4.9)
+    grid = fig.add_gridspec(3, 3, height_ratios=(1.5, 0.12, 1))
     models = [name for name in MODELS if name in set(table["model"])]
-    _marks(above.subplots(), table, models[1:])
-    axes = below.subplots(2, 3)
-    for ax, name in zip(axes.flat, ("C_s", "shared", "dprime", "N_c", "n", "snr"), strict=True):
+    _marks(fig.add_subplot(grid[0, :]), table, models[1:])
+    key = fig.add_subplot(grid[1, :])
+    for place, name in enumerate(("C_s", "shared", "dprime")):
+        ax = fig.add_subplot(grid[2, place])
         for model in models:
             colour, marker, line = MODELS[model]
             rows = table[table["model"] == model]
             if rows[name].notna().any():
                 drawn = {"marker": marker, "linestyle": line, "markersize": 3.5, "linewidth": 1.2}
                 shared.curve(ax, rows, name, colour, 100 if name == "shared" else 1, **drawn)
-        shared.panel(ax, table, shared.NAMES[name])
-        if name in ("n", "snr"):
-            shared.axis_of(ax, table, [name])
-            shared.say_infinite(ax, table[name])
-        elif name == "dprime":
-            ax.axhline(0, color=look.FAINT, linewidth=0.8)
-        else:
-            ax.set_ylim(0, None)
+        shared.panel(ax, table, shared.NAMES[name].removesuffix(" (test images)"))
+        ax.set_ylim(min(0, ax.get_ylim()[0]), None)
+        ax.set_xlabel("layer")
     keys = [
-        Line2D([], [], color=colour, marker=marker, linestyle=line, markersize=4, label=name)
+        Line2D([], [], color=colour, marker=marker, linestyle=line, markersize=4, label=_SAID.get(name, name))
         for name, (colour, marker, line) in MODELS.items()
         if name in models
     ]
-    below.legend(handles=keys, loc="outside upper left", ncols=len(keys), frameon=False)
-    for ax in axes[1]:
-        ax.set_xlabel("layer")
+    key.set_axis_off()
+    look.keys_in(key, keys)
     return fig
 
 
+_SAID = {"found": "trained network", "untrained trunk": "untrained network"}
 _CELLS = {
-    "above": ("found above it", look.BLUE),
-    "level": ("not told apart", "0.85"),
-    "below": ("found below it", look.VERMILION),
+    "above": ("+  trained network above", look.BLUE),
+    "level": ("no difference found", "0.85"),
+    "below": ("−  below", look.VERMILION),
 }
 
 
@@ -77,8 +73,8 @@ def _marks(ax: Axes, table: pd.DataFrame, nulls: list[str]) -> None:
     """A cell for each layer, judged quantity and null model; in the last row the verdict of each layer."""
     layers = np.unique(table["layer"])
     asked = [
-        (f"{label} · {model}", model, name)
-        for name, label in (("C_s", look.C_S), ("shared", "share"), ("dprime", "d′"))
+        (f"{label}, {_SAID.get(model, model)}", model, name)
+        for name, label in (("C_s", "cluster size"), ("shared", "sharing"), ("dprime", "field SNR"))
         for model in nulls
         if table[table["model"] == model][f"{name}_above"].notna().any()
     ]
@@ -91,15 +87,19 @@ def _marks(ax: Axes, table: pd.DataFrame, nulls: list[str]) -> None:
             sign = {"above": "+", "level": "", "below": "−"}[cell]
             ax.text(row.layer, height, sign, ha="center", va="center", color="white", fontsize=8, fontweight="bold")
     verdicts = table.drop_duplicates("layer")
-    words = {"above all nulls": "all", "above chance only": "chance", "not above chance": "no"}
+    words = {"above all nulls": "all", "above chance only": "chance", "not above chance": "none"}
     for row in verdicts.itertuples():
         bold = {"fontweight": "bold", "fontsize": 7, "ha": "center", "va": "center"}
         ax.text(row.layer, len(asked) + 0.1, words.get(row.verdict, row.verdict), color=look.INK, **bold)
-    ax.set(xlim=(layers.min() - 0.5, layers.max() + 0.5), ylim=(len(asked) + 0.6, -0.5))
-    labels = [*(look.typeset(label) for label, _, _ in asked), "both above"]
-    ax.set_yticks([*range(len(asked)), len(asked) + 0.1], labels, parse_math=True)
-    ax.xaxis.set_major_locator(MaxNLocator(14, integer=True))
-    ax.tick_params(axis="both", length=0, labelsize=7)
+    # The names of rows stand inside the axes, or they would take their width from the panels below as well.
+    ax.set(xlim=(layers.min() - 0.5 - 0.33 * len(layers), layers.max() + 0.5), ylim=(len(asked) + 0.6, -0.5))
+    labels = [*(label for label, _, _ in asked), "clusters are above"]
+    for height, name in zip([*range(len(asked)), len(asked) + 0.1], labels, strict=True):
+        ax.text(layers.min() - 0.6, height, name, ha="right", va="center", fontsize=look.SMALLEST)
+    ax.set_yticks([])
+    ax.xaxis.set_major_locator(FixedLocator(layers[:: -(-len(layers) // 20)]))
+    ax.tick_params(axis="both", length=0, labelsize=look.SMALLEST)
+    ax.set_title("trained network against others, by layer", loc="left")
     ax.grid(False)
     ax.xaxis.tick_top()
     for spine in ax.spines.values():
@@ -108,6 +108,4 @@ def _marks(ax: Axes, table: pd.DataFrame, nulls: list[str]) -> None:
         Line2D([], [], marker="s", linestyle="", markersize=7, color=colour, label=label)
         for label, colour in _CELLS.values()
     ]
-    ax.legend(
-        handles=keys, ncols=3, fontsize=7, frameon=False, loc="upper right", bbox_to_anchor=(1, -0.02), borderpad=0
-    )
+    ax.legend(handles=keys, ncols=3, frameon=False, loc="upper right", bbox_to_anchor=(1, -0.02), borderpad=0)

@@ -4,7 +4,7 @@ import pandas as pd
 
 from singlefilter import drawing as look
 from singlefilter.studies.chance import charts, tables
-from singlefilter.studies.declaration import Declaration, course, span
+from singlefilter.studies.declaration import Declaration, counted, course, span
 
 
 def _note(table: pd.DataFrame) -> str:
@@ -28,6 +28,15 @@ def _alt(table: pd.DataFrame) -> str:
     )
 
 
+def _title(table: pd.DataFrame) -> str:
+    verdicts = table.drop_duplicates("layer")["verdict"]
+    chance, every = verdicts.ne(tables.VERDICTS[2]).sum(), verdicts.eq(tables.VERDICTS[0]).sum()
+    if not (table["model"] == tables.UNTRAINED).any():
+        return f"Clusters are more than chance in {chance} of {counted(len(verdicts), 'layer')}"
+    untrained = f"above an untrained network in {every or 'none'}"
+    return f"Clusters above chance in {chance} of {counted(len(verdicts), 'layer')}, {untrained}"
+
+
 FIGURES = (
     Declaration(
         name="clusters_are_real",
@@ -38,5 +47,6 @@ FIGURES = (
         shows="Whether the clusters that were found are above those of each null model, layer by layer.",
         note=_note,
         alt=_alt,
+        sees=_title,
     ),
 )

@@ -9,7 +9,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from singlefilter import drawing as look
 from singlefilter.studies import rules
@@ -17,13 +17,13 @@ from singlefilter.studies import rules
 NAMES = {
     "N_c": f"clusters per filter, {look.N_C}",
     "C_s": f"labels per cluster, {look.C_S}",
-    "n": "noise per filter, n (elements)",
-    "snr": "SNR = S / X",
+    "n": "noise per filter, n",
+    "snr": "SNR, signal/noise",
     "shared": "labels sharing a cluster, %",
     "dprime": "field SNR, d′ (test images)",
     "accuracy": "accuracy of the head, %",
 }
-PLAIN = FuncFormatter(lambda value, _: f"{value:,.10g}")
+IMAGES = {"train": "training images", "test": "test images"}
 _RATIOS = [f"{name}_ratio{end}" for name in ("n", "X_internal", "X_external", "snr", "dprime") for end in look.ENDS]
 
 
@@ -34,7 +34,7 @@ def with_ends(*names: str) -> list[str]:
 @look.draws("layer", "threshold", "used", *with_ends("N_c", "C_s", "n", "snr", "tau_snr", "tau_n"), "filters")
 def thresholds(table: pd.DataFrame) -> Figure:
     """Clusters, noise and SNR by layer at every threshold, and the trend of SNR and noise against the threshold."""
-    fig = look.canvas(4.9, width=8.6)
+    fig = look.canvas(4.9)
     grid = fig.add_gridspec(3, 3, height_ratios=(0.08, 1, 1))
     key = fig.add_subplot(grid[0, :])
     panels = {
@@ -56,8 +56,8 @@ def thresholds(table: pd.DataFrame) -> Figure:
     say_infinite(panels["snr"], table["snr"])
     once = table.drop_duplicates("threshold").sort_values("threshold")
     for name, label, colour, marker, aside in (
-        ("tau_snr", "SNR (claim C2: rises)", look.BLUE, "o", -0.006),
-        ("tau_n", "noise per filter n (claim C3: falls)", look.GREEN, "s", 0.006),
+        ("tau_snr", "SNR (C2: rises)", look.BLUE, "o", -0.006),
+        ("tau_n", "noise (C3: falls)", look.GREEN, "s", 0.006),
     ):
         _bars(trend, once["threshold"] + aside, once, name, color=colour, marker=marker, label=label)
     for sign in (-1, 1):
@@ -65,14 +65,15 @@ def thresholds(table: pd.DataFrame) -> Figure:
     trend.axhline(0, color=look.FAINT, linestyle=":", linewidth=1)
     for used in once["threshold"][once["used"] > 0]:
         trend.axvline(used, color="0.85", linewidth=6, zorder=0)
-    trend.set(ylim=(-1.08, 1.62), xlabel="threshold", xticks=every, yticks=(-1, -0.5, 0, 0.5, 1))  # room for the key
-    trend.set_title("Kendall's tau of layer and quantity (dashed: the bar of the claims)", loc="left")
-    trend.legend(loc="upper right", ncols=2, fontsize=7.5)
+    trend.set(ylim=(-1.08, 1.9), xlabel="threshold", xticks=every, yticks=(-1, -0.5, 0, 0.5, 1))  # room for the key
+    trend.set_title("trend with the layer (Kendall's tau)", loc="left")
+    trend.axhline(2, color=look.INK, linestyle="--", linewidth=1, label="bar of the claims")
+    trend.legend(loc="upper right", ncols=3)
     panels["snr"].set_xlabel("layer")
     keys = [Line2D([], [], color=colours[one], linewidth=2.5, label=f"{one:g}") for one in every]
     key.set_axis_off()
     key.text(0, 0.5, "threshold", va="center", fontsize=8, transform=key.transAxes)
-    key.legend(handles=keys, loc="center left", bbox_to_anchor=(0.08, 0.5), ncols=len(keys), frameon=False)
+    key.legend(handles=keys, loc="center left", bbox_to_anchor=(0.1, 0.5), ncols=len(keys), frameon=False)
     return fig
 
 
@@ -82,16 +83,16 @@ def thresholds(table: pd.DataFrame) -> Figure:
 )
 def label_orders(table: pd.DataFrame) -> Figure:
     """N_c, C_s and n in ascending order of labels beside their range over random orders; how many filters change."""
-    fig = look.canvas(4.6, width=8.6)
-    axes = fig.subplots(2, 3, sharex=True)
+    fig = look.canvas(4.6)
+    key, axes = look.key_above(fig, 2, 3)
     for column, name in enumerate(("N_c", "C_s", "n")):
         rows = table[table["quantity"] == name].sort_values("layer")
         above, below = axes[:, column]
         layer = rows["layer"]
         above.fill_between(
-            layer, rows["min"], rows["max"], color=look.ORANGE, alpha=0.35, lw=0, label="least to most"
+            layer, rows["min"], rows["max"], color=look.ORANGE, alpha=0.35, lw=0, label="least to most of them"
         )
-        above.plot(layer, rows["mean"], "--", color=look.ORANGE, label="mean of random orders")
+        above.plot(layer, rows["mean"], "--", color=look.ORANGE, label="random orders, mean")
         above.plot(
             layer, rows["ascending"], "o-", color=look.BLUE, markersize=3.5, linewidth=1, label="ascending order"
         )
@@ -105,18 +106,18 @@ def label_orders(table: pd.DataFrame) -> Figure:
         below.plot(layer, 100 * rows["relative_change"], "--", color=look.ORANGE)
         below.axhline(0, color=look.BLUE, linewidth=1)
         below.set(xlabel="layer")
-        below.set_title("against ascending, %", loc="left")
+        below.set_title("change, %", loc="left")
     widest = max(np.abs(ax.get_ylim()).max() for ax in axes[1])
     for ax in axes[1]:
         ax.set_ylim(-widest, widest)
-    axes[0, 0].legend(loc="best", fontsize=7)
+    look.keys_in(key, axes[0, 0].get_legend_handles_labels()[0])
     return fig
 
 
 @look.draws("layer", *with_ends("jaccard", "kept"), "chance", *_RATIOS, "filters", "filters_compared")
 def splits(table: pd.DataFrame) -> Figure:
     """Which labels filters cover, on training and on test images; noise and SNR of the one over the other."""
-    fig = look.canvas(2.7, width=8.6)
+    fig = look.canvas(2.9)
     axes = fig.subplots(1, 3)
     for name, label, colour, marker, line in (
         ("jaccard", "in both / in either", look.BLUE, "o", "-"),
@@ -126,7 +127,7 @@ def splits(table: pd.DataFrame) -> Figure:
         curve(axes[0], table, name, colour, 100, marker=marker, linestyle=line, markersize=3.5, label=label)
     panel(axes[0], table, "labels that a filter covers, %")
     axes[0].set_ylim(0, 102)
-    axes[0].legend(fontsize=7, loc="center right")
+    look.key_below(axes[0])
     drawn = (
         (
             axes[1],
@@ -140,7 +141,7 @@ def splits(table: pd.DataFrame) -> Figure:
             "SNR, test over training",
             ("snr", "dprime"),
             (look.BLUE, look.ORANGE),
-            ("SNR = S / X", "field SNR, d′"),
+            ("SNR", "field SNR, d′"),
         ),
     )
     for ax, title, names, colours, labels in drawn:
@@ -149,17 +150,24 @@ def splits(table: pd.DataFrame) -> Figure:
             curve(ax, table, f"{name}_ratio", colour, **style)
         ax.axhline(1, color=look.INK, linewidth=0.8)
         panel(ax, table, title)
-        ax.legend(fontsize=7, loc="best")
+        look.key_below(ax)
     for ax in axes:
         ax.set_xlabel("layer")
     return fig
 
 
-@look.draws("layer", "split", "training_seed", *with_ends("accuracy", "N_c", "C_s", "n", "snr", "dprime"), "filters")
+@look.draws(
+    "layer",
+    "split",
+    "training_seed",
+    *with_ends("accuracy", "N_c", "C_s", "n", "snr", "dprime"),
+    "filters",
+    common=("profile", "data", "network"),
+)
 def seeds(table: pd.DataFrame) -> Figure:
     """Accuracy, clusters, noise, SNR and d' by layer, a line for each training seed, their mean and range."""
-    fig = look.canvas(4.8, width=8.6)
-    axes = fig.subplots(2, 3, sharex=True)
+    fig = look.canvas(4.8)
+    key, axes = look.key_above(fig, 2, 3)
     colours = {"train": look.BLUE, "test": look.ORANGE}
     lines = {"train": "-", "test": "--"}
     for ax, name in zip(axes.flat, ("accuracy", "N_c", "C_s", "n", "snr", "dprime"), strict=True):
@@ -170,7 +178,7 @@ def seeds(table: pd.DataFrame) -> Figure:
             for seed in wide:
                 ax.plot(wide.index, wide[seed], color=colours[split], linewidth=0.6, alpha=0.7)
             drawn = {"color": colours[split], "linestyle": lines[split], "marker": "o", "markersize": 3.5}
-            ax.plot(wide.index, wide.mean(axis=1), label=f"{split} images", **drawn)
+            ax.plot(wide.index, wide.mean(axis=1), label=IMAGES[split], **drawn)
             low, high = _range(wide, rows, name, scale)
             ax.fill_between(wide.index, low, high, color=colours[split], alpha=0.2, lw=0)
         panel(ax, table, NAMES[name].replace(" (test images)", ""))
@@ -181,7 +189,7 @@ def seeds(table: pd.DataFrame) -> Figure:
             ax.set_ylim(min(0, ax.get_ylim()[0]), None)
     for ax in axes[1]:
         ax.set_xlabel("layer")
-    axes[0, 0].legend(loc="lower right")
+    look.keys_in(key, axes[0, 0].get_legend_handles_labels()[0])
     return fig
 
 
@@ -210,7 +218,7 @@ def _bars(ax: Axes, at: pd.Series, rows: pd.DataFrame, name: str, **drawn: objec
 def panel(ax: Axes, table: pd.DataFrame, title: str) -> None:
     """Title and layers of a panel."""
     ax.set_title(title, loc="left")
-    ax.yaxis.set_major_formatter(PLAIN)
+    ax.yaxis.set_major_formatter(look.PLAIN)
     ax.set_xlim(table["layer"].min() - 0.5, table["layer"].max() + 0.5)
     ax.xaxis.set_major_locator(MaxNLocator(7, integer=True, min_n_ticks=1))
 
@@ -225,7 +233,7 @@ def axis_of(ax: Axes, table: pd.DataFrame, names: list[str]) -> None:
     ax.set_yscale("log")
     ax.set_ylim(shown.min() / 1.5, shown.max() * 1.5)
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 3) if shown.max() < 300 * shown.min() else (1,)))
-    ax.yaxis.set_major_formatter(PLAIN)
+    ax.yaxis.set_major_formatter(look.PLAIN)
     ax.yaxis.set_minor_locator(NullLocator())
 
 
@@ -233,7 +241,9 @@ def say_infinite(ax: Axes, values: pd.Series) -> None:
     """Say how many values an axis cannot show because no noise is left."""
     infinite = int(np.isinf(values).sum())
     if infinite:
-        ax.text(0.02, 0.96, f"{infinite} infinite: X = 0", transform=ax.transAxes, va="top", fontsize=7)
+        ax.text(
+            0.02, 0.96, f"{infinite} infinite: no noise", transform=ax.transAxes, va="top", fontsize=look.SMALLEST
+        )
 
 
 def _shown(values: pd.Series) -> pd.Series:

@@ -4,7 +4,8 @@ import pandas as pd
 
 from singlefilter import drawing as look
 from singlefilter.studies.controls import charts, tables
-from singlefilter.studies.declaration import Declaration, course, number, span
+from singlefilter.studies.declaration import Declaration, counted, course, number, span
+from singlefilter.studies.rules import TAU
 
 
 def _thresholds_note(table: pd.DataFrame) -> str:
@@ -65,12 +66,11 @@ def _splits_alt(table: pd.DataFrame) -> str:
 
 def _seeds_note(table: pd.DataFrame) -> str:
     every = table["training_seed"].unique()
-    bands = "Bands: least to most over seeds" if len(every) > 1 else "Bands: 95 % intervals of the one seed"
-    count = f"n = {len(every)} training seeds" if len(every) > 1 else "n = 1 training seed, spread not known"
-    return (
-        f"{count} ({look.listed(sorted(every))}); {span(table['filters'])} filters a layer. {bands}. Lines: the "
-        "mean, thin ones single seeds."
-    )
+    bands = "Bands: least to most over seeds" if len(every) > 1 else "Bands: 95\u00a0% intervals of the one seed"
+    count = f"n = {counted(len(every), 'training seed')}{', spread not known' * (len(every) == 1)}"
+    seeds = f"Training seed{'s' * (len(every) > 1)}: {look.listed(sorted(every))}."
+    filters = f"{span(table['filters'])} filters a layer"
+    return f"{seeds} {count}; {filters}. {bands}. Lines: the mean, thin ones single seeds."
 
 
 def _seeds_alt(table: pd.DataFrame) -> str:
@@ -89,6 +89,35 @@ def _percents(shares: pd.Series) -> str:
     return f"{low:.0f} %" if f"{low:.0f}" == f"{high:.0f}" else f"{low:.0f}–{high:.0f} %"
 
 
+def _thresholds_title(table: pd.DataFrame) -> str:
+    once = table.drop_duplicates("threshold")
+    rises = int((once["tau_snr_low"] >= TAU).sum())
+    return f"SNR rises with the layer at {rises} of {counted(len(once), 'threshold')}"
+
+
+def _orders_title(table: pd.DataFrame) -> str:
+    largest = table.loc[table["quantity"] == "N_c", "relative_change"].abs().max()
+    return f"Another order of labels changes clusters per filter by at most {number(100 * largest, 2)}\u00a0%"
+
+
+def _splits_title(table: pd.DataFrame) -> str:
+    least, most = 100 * table["jaccard"].min(), 100 * table["jaccard"].max()
+    share = f"{least:.0f}" if f"{least:.0f}" == f"{most:.0f}" else f"{least:.0f} to {most:.0f}"
+    return f"On new images filters cover {share}\u00a0% of the same labels"
+
+
+def _seeds_title(table: pd.DataFrame) -> str:
+    rows = table[(table["split"] == table["split"].iloc[0]) & (table["snr"].abs() < float("inf"))]
+    tops = {seed: of.loc[of["snr"].idxmax(), "layer"] for seed, of in rows.groupby("training_seed")}
+    if not tops:
+        return "SNR has no value at any seed"
+    return f"SNR is highest at layer {look.listed(sorted(set(tops.values())), ' or ')} in {_of_all(len(tops))}"
+
+
+def _of_all(seeds: int) -> str:
+    return {1: "one training", 2: "both trainings"}.get(seeds, f"all {seeds} trainings")
+
+
 FIGURES = (
     Declaration(
         name="thresholds",
@@ -99,6 +128,7 @@ FIGURES = (
         shows="Clusters, noise and SNR by layer at every threshold, and their trends against the threshold.",
         note=_thresholds_note,
         alt=_thresholds_alt,
+        sees=_thresholds_title,
     ),
     Declaration(
         name="label_orders",
@@ -109,6 +139,7 @@ FIGURES = (
         shows=f"{look.N_C}, {look.C_S} and noise n in ascending order of labels, beside random orders.",
         note=_orders_note,
         alt=_orders_alt,
+        sees=_orders_title,
     ),
     Declaration(
         name="splits",
@@ -119,6 +150,7 @@ FIGURES = (
         shows="Which labels filters cover on training and on test images; noise and SNR of the one over the other.",
         note=_splits_note,
         alt=_splits_alt,
+        sees=_splits_title,
     ),
     Declaration(
         name="seeds",
@@ -129,5 +161,6 @@ FIGURES = (
         shows="Accuracy, clusters, noise, SNR and field SNR by layer, of networks trained from other seeds.",
         note=_seeds_note,
         alt=_seeds_alt,
+        sees=_seeds_title,
     ),
 )

@@ -33,9 +33,9 @@ def _plan_note(table: pd.DataFrame) -> str:
     passes = ", ".join(f"{stage} {passes}" for stage, passes in by_stage.items())
     return (
         f"Measured: n = {measured} ({first['machine']}, load {first['load']:.1f}). Assumed: {first['assumed_gpu']}, "
-        f"{first['assumed_peak_fraction']:.0%} of its peak, {first['assumed_memory_fraction']:.0%} of its memory's "
-        f"speed, disk {first['assumed_disk'] / 1e9:.0f} GB/s, passes: {passes}; "
-        "what is under way at once overlaps."
+        f"{100 * first['assumed_peak_fraction']:.0f}\u00a0% of its peak, "
+        f"{100 * first['assumed_memory_fraction']:.0f}\u00a0% of its memory's speed, "
+        f"disk {first['assumed_disk'] / 1e9:.0f} GB/s, passes: {passes}; what is under way at once overlaps."
     )
 
 
@@ -61,6 +61,17 @@ def _scaling_note(table: pd.DataFrame) -> str:
     return f"{_where(table)} Peak above what is held before; exponents: least squares on logarithms."
 
 
+def _benchmarks_title(table: pd.DataFrame) -> str:
+    aimed = table[table["met"].notna()]
+    met = int((aimed["met"].astype(float) > 0).sum())
+    return f"{met} of {len(aimed)} figures of speed and memory are reached"
+
+
+def _plan_title(table: pd.DataFrame) -> str:
+    hours = table.groupby(["gpus", "way"])["gpu_hours"].sum()
+    return f"All of ImageNet: {hours.min():.0f} to {hours.max():.0f} GPU-hours, as planned and not measured"
+
+
 FIGURES = (
     Declaration(
         name="benchmarks",
@@ -71,6 +82,7 @@ FIGURES = (
         shows="How many times our time other ways take, and how much of what is allowed absolute figures take.",
         note=_benchmarks_note,
         alt=_benchmarks_alt,
+        sees=_benchmarks_title,
     ),
     Declaration(
         name="scaling",
@@ -91,5 +103,6 @@ FIGURES = (
         shows="Hours that each resource would be busy in each stage, by the number of GPUs and way to the images.",
         note=_plan_note,
         alt=_plan_alt,
+        sees=_plan_title,
     ),
 )

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import NullLocator
 
 from singlefilter import drawing as look
 
@@ -31,7 +31,7 @@ def imagenet_plan(table: pd.DataFrame) -> Figure:
     stages = list(dict.fromkeys(table["stage"]))
     columns = list(dict.fromkeys(way for _, way in keys))
     numbers = list(dict.fromkeys(gpus for gpus, _ in keys))
-    fig = look.canvas(0.42 * len(stages) * len(numbers) + 1.6, width=8.6)
+    fig = look.canvas(0.42 * len(stages) * len(numbers) + 1.6)
     grid = fig.add_gridspec(len(numbers) + 1, len(columns), height_ratios=(0.08, *[1] * len(numbers)))
     key, first_panel = fig.add_subplot(grid[0, :]), None
     for gpus, way in keys:
@@ -45,7 +45,7 @@ def imagenet_plan(table: pd.DataFrame) -> Figure:
     first_panel.set(xlim=(_FROM, 6 * table["seconds"].max() / 3600), ylim=(len(stages) - 0.5, -0.6))
     first_panel.set_yticks(range(len(stages)), stages)
     first_panel.xaxis.set_minor_locator(NullLocator())
-    first_panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    first_panel.xaxis.set_major_formatter(look.PLAIN)
     key.set_axis_off()
     handles = [
         Line2D([], [], color=colour, marker=marker, linestyle="none", label=label)
@@ -67,8 +67,8 @@ def _panel(ax: Axes, rows: pd.DataFrame, stages: list[str]) -> None:
         hours = rows[f"{name}_seconds"].to_numpy() / 3600
         shown = hours >= _FROM
         ax.plot(hours[shown], places[shown], color=colour, marker=marker, linestyle="none", zorder=2, label=name)
-    machines = f"{gpus} GPU{'s' if gpus > 1 else ''}, {gpus * rows['assumed_cores'].iloc[0]} cores: {way}"
-    ax.set_title(f"{machines}\n{rows['gpu_hours'].sum():,.0f} GPU-hours in all", loc="left", fontsize=8.5)
+    hours = f"{rows['gpu_hours'].sum():,.0f} GPU-hours"
+    ax.set_title(f"{gpus} GPU{'s' if gpus > 1 else ''}, {hours}: images\n{way}", loc="left")
 
 
 def _duration(seconds: float) -> str:

@@ -4,13 +4,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import LogLocator
 
 from singlefilter import drawing as look
 
-_PLAIN = FuncFormatter(lambda value, _: f"{value:,.10g}")
 _COLOURS = {"naive": look.BLUE, "peer": look.ORANGE}
-_ROW = 0.3  # inches of a bar
+_KINDS = {"naive": "the naive way", "peer": "another library", "": "ours in another setting"}
+_ROW = 0.32  # inches of a bar
 _MEASURED = ("seconds", "peak_mb", "ratio", "target_ratio", "target_seconds", "target_mb", "met", "threads")
 
 
@@ -24,19 +26,25 @@ def benchmarks(table: pd.DataFrame) -> Figure:
     ratios = table[(table["way"] != "ours") & table["ratio"].notna()]
     parts = pd.concat([_part(table, "seconds", "target_seconds", "s"), _part(table, "peak_mb", "target_mb", "MB")])
     panels = [rows for rows in (ratios, parts) if len(rows)]
-    fig = look.canvas(sum(_ROW * len(rows) + 0.75 for rows in panels), width=8.6)
+    fig = look.canvas(sum(_ROW * len(rows) + 0.95 for rows in panels))
+    fig.get_layout_engine().set(w_pad=0.12)  # labels are wider at 200 dpi than where the layout is computed
     axes = np.atleast_1d(fig.subplots(len(panels), 1, height_ratios=[len(rows) + 1.5 for rows in panels]))
     for ax, rows in zip(axes, panels, strict=True):
         if rows is ratios:
             labels = rows["case"] + ", " + rows["way"] + np.where(rows["extrapolated"] > 0, " (scaled)", "")
             colours = [_COLOURS.get(way, look.GREY) for way in rows["way"]]
-            _bars(ax, rows["benchmark"] + ": " + labels, rows["ratio"], rows["target_ratio"], colours, " times")
-            ax.set(xscale="log", xlabel="seconds of the other way over seconds of ours")
+            names = rows["benchmark"] + ": " + labels
+            _bars(ax, names, rows["ratio"], rows["target_ratio"], colours, " times", rows["met"] == 0)
+            ax.set(xscale="log", xlabel="their seconds over ours")
+            ax.set_title("time of other ways", loc="left")
             ax.axvline(1, color=look.FAINT, linewidth=1)
+            look.key_below(ax, 2, handles=_keys(rows))
         else:
-            _bars(ax, rows["text"], rows["part"], pd.Series(1.0, rows.index), [look.GREEN] * len(rows), " of it")
-            ax.set(xlabel="part of what is allowed", xlim=(0, 1.25 * max(1, rows["part"].max())))
-        ax.xaxis.set_major_formatter(_PLAIN)
+            one = pd.Series(1.0, rows.index)
+            _bars(ax, rows["text"], rows["part"], one, [look.GREEN] * len(rows), " of it", rows["met"] == 0)
+            ax.set(xlabel="part of what is allowed", xlim=(0, 1.4 * max(1, rows["part"].max())))
+            ax.set_title("time and memory of ours", loc="left")
+        ax.xaxis.set_major_formatter(look.PLAIN)
     return fig
 
 
@@ -45,7 +53,7 @@ def benchmarks(table: pd.DataFrame) -> Figure:
 )
 def scaling(table: pd.DataFrame) -> Figure:
     """Time and peak memory against images, filters and labels, with the exponent of a power law for each curve."""
-    fig = look.canvas(4.6, width=8.6)
+    fig = look.canvas(4.6)
     overs = list(dict.fromkeys(table["over"]))
     axes = fig.subplots(2, len(overs), sharex="col", squeeze=False)
     drawn = {"measure": (look.BLUE, "o", "-"), "clusters": (look.ORANGE, "s", "--")}
@@ -60,15 +68,17 @@ def scaling(table: pd.DataFrame) -> Figure:
             # Tiny cases may fit into memory that is held already: nothing above zero is left for a log axis then.
             measured = (table.loc[table["over"] == over, quantity] > 0).any()
             ax.set(xscale="log", yscale="log" if measured else "linear")
-            ax.legend(loc="best", fontsize=7)
+            ax.legend(loc="best", fontsize=look.SMALLEST)
             ax.set_xticks(_apart(sorted(table.loc[table["over"] == over, "size"].unique())), minor=False)
             ax.minorticks_off()
             if measured:
                 ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             for axis in (ax.xaxis, ax.yaxis):
-                axis.set_major_formatter(_PLAIN)
+                axis.set_major_formatter(look.PLAIN)
             ax.tick_params(axis="x", labelrotation=45)
         row[0].set_ylabel(name)
+        for ax, over in zip(row, overs, strict=True):
+            ax.set_title(f"over {over}", loc="left")
     for ax, over in zip(axes[1], overs, strict=True):
         ax.set_xlabel(over)
     return fig
@@ -90,21 +100,30 @@ def _part(table: pd.DataFrame, quantity: str, target: str, unit: str) -> pd.Data
         f"{row.benchmark}: {row.case}, {_number(value)} of {_number(bound)} {unit}"
         for row, value, bound in zip(rows.itertuples(), rows[quantity], rows[target], strict=True)
     ]
-    return pd.DataFrame({"text": text, "part": rows[quantity] / rows[target]})
+    return pd.DataFrame({"text": text, "part": rows[quantity] / rows[target], "met": rows["met"]})
 
 
-def _bars(ax: Axes, labels: pd.Series, values: pd.Series, targets: pd.Series, colours: list, unit: str) -> None:
-    """Horizontal bars from the top down, each with its value, and a stroke where the target is."""
+def _keys(rows: pd.DataFrame) -> list:
+    there = dict.fromkeys(way if way in _COLOURS else "" for way in rows["way"])
+    keys = [Patch(color=_COLOURS.get(way, look.GREY), label=_KINDS[way]) for way in _KINDS if way in there]
+    return [*keys, Line2D([], [], color="black", linewidth=2, label="figure to reach")]
+
+
+def _bars(
+    ax: Axes, labels: pd.Series, values: pd.Series, targets: pd.Series, colours: list, unit: str, missed: pd.Series
+) -> None:
+    """Horizontal bars from the top down, each with its value, and a stroke where the target is; misses say so."""
     places = np.arange(len(values))
     ax.barh(places, values, color=colours, height=0.7)
-    for place, value, target in zip(places, values, targets, strict=True):
+    for place, value, target, short in zip(places, values, targets, missed, strict=True):
         beside = max(value, target) if target < 2 * value else value  # not on top of the stroke
-        ax.annotate(f"  {_number(value)}{unit}", (beside, place), va="center", fontsize=7.5)
+        words, colour = (", missed", look.VERMILION) if short else ("", look.INK)
+        ax.annotate(f"  {_number(value)}{unit}{words}", (beside, place), va="center", fontsize=7.5, color=colour)
         if not np.isnan(target):
             ax.plot([target, target], [place - 0.45, place + 0.45], color="black", linewidth=2)
-    ax.set_yticks(places, [look.fit(label, 3.4, 8, 2) for label in labels])
+    ax.set_yticks(places, [look.fit(label, 2.3, 7.5, 2) for label in labels])
     ax.invert_yaxis()
-    ax.margins(x=0.25)
+    ax.margins(x=0.4)
     ax.grid(False, axis="y")
 
 

@@ -16,23 +16,24 @@ from singlefilter import drawing as look
 from singlefilter.studies.controls import charts as shared
 from singlefilter.studies.rules import TAU, kendall_tau
 
+FEWEST_FOR_DPRIME = 5  # labels: d' of fewer divides by the spread of two or three logits
 CUT = "cut after layer"  # in the name of a series: an early cut of the first network
 OTHERS = (look.ORANGE, look.GREEN, look.VERMILION, look.PURPLE, look.BROWN, look.PINK)
 BOLD = {"color": look.BLUE, "marker": "o", "linewidth": 2.8, "markersize": 5.5, "zorder": 3}
 _NAMES = {
     "N_c": shared.NAMES["N_c"],
     "C_s": shared.NAMES["C_s"],
-    "n": "noise per filter, n (elements)",
-    "snr": "SNR = S / X",
+    "n": shared.NAMES["n"],
+    "snr": shared.NAMES["snr"],
     "covered": "labels covered per filter",
-    "dprime": "field SNR, d′ (no threshold)",
+    "dprime": "field SNR, d′",
 }
 
 
 @look.draws("layer", "labels", *shared.with_ends(*_NAMES), "subsets", "networks")
 def statistics_by_labels(table: pd.DataFrame) -> Figure:
     """Clusters, noise, SNR, covered labels and d' against K, a line for each cut of the network."""
-    fig = look.canvas(4.9, width=8.6)
+    fig = look.canvas(4.9)
     grid = fig.add_gridspec(3, 3, height_ratios=(0.08, 1, 1))
     key = fig.add_subplot(grid[0, :])
     layers = np.unique(table["layer"])
@@ -40,19 +41,20 @@ def statistics_by_labels(table: pd.DataFrame) -> Figure:
     for place, (name, title) in enumerate(_NAMES.items()):
         ax = fig.add_subplot(grid[1 + place // 3, place % 3])
         log_k(ax, table["labels"])
-        if name in ("n", "snr", "dprime"):  # of d' the mean is large at K = 3, where two others may be almost equal
+        if name in ("n", "snr"):
             log_y(ax, table[name])
-        for layer, rows in table.sort_values("labels").groupby("layer"):
+        shown = table if name != "dprime" else table[table["labels"] >= FEWEST_FOR_DPRIME]
+        for layer, rows in shown.sort_values("labels").groupby("layer"):
             value, low, high = (rows[f"{name}{end}"] for end in look.ENDS)
             ax.fill_between(rows["labels"], low, high, color=looks[layer]["color"], alpha=0.15, lw=0)
             if ax.get_yscale() == "log":
                 say_zero(ax, rows["labels"], value, looks[layer]["color"])
                 value = value.where(value > 0)
             ax.plot(rows["labels"], value, **looks[layer])
-        ax.yaxis.set_major_formatter(shared.PLAIN)
+        ax.yaxis.set_major_formatter(look.PLAIN)
         ax.set_title(title, loc="left")
-        if ax.get_yscale() == "linear" and name != "dprime":
-            ax.set_ylim(0, None)
+        if ax.get_yscale() == "linear":
+            ax.set_ylim(min(0, ax.get_ylim()[0]), None)
         if place >= 3:
             ax.set_xlabel("number of labels, K")
     keys = [Line2D([], [], label=f"{layer}", **looks[layer]) for layer in layers]
@@ -63,7 +65,7 @@ def statistics_by_labels(table: pd.DataFrame) -> Figure:
 @look.draws("labels", "subset", "seed_of_network", "layer", "accuracy", "snr")
 def trends_by_labels(table: pd.DataFrame) -> Figure:
     """Accuracy and SNR by layer, a line for each K, and the trend of both with the layer against K."""
-    fig = look.canvas(3.4, width=9.4)
+    fig = look.canvas(3.3)
     grid = fig.add_gridspec(2, 3, height_ratios=(0.06, 1))
     key = fig.add_subplot(grid[0, :])
     accuracy, snr, trend = (fig.add_subplot(grid[1, column]) for column in range(3))
@@ -97,7 +99,7 @@ def trends_by_labels(table: pd.DataFrame) -> Figure:
 )
 def noise_by_width(table: pd.DataFrame) -> Figure:
     """Noise per filter at the last cut against filters per layer, with a power law for each depth; accuracy."""
-    fig = look.canvas(3.6, width=8.6)
+    fig = look.canvas(3.6)
     noise, accuracy = fig.subplots(1, 2)
     log_y(noise, table[["n", "n_low", "n_high"]].stack())
     depths = sorted(table["depth"].unique(), reverse=True)
@@ -112,7 +114,7 @@ def noise_by_width(table: pd.DataFrame) -> Figure:
         if len(means) > 1 and (means > 0).all():
             slope, level = np.polyfit(np.log(means.index), np.log(means), 1)
             noise.plot(means.index, np.exp(level) * means.index**slope, color=colour, linewidth=1.2)
-            label += f": n ~ filters^{slope:.2f}".replace("-", "−").replace("VGG−", "VGG-")
+            label += f", exponent {look.tidy(f'{slope:.2f}')}"
         if noise.get_yscale() == "log":
             say_zero(noise, at, rows["n"], colour)
         noise.plot([], [], label=label, **drawn | {"linestyle": "-"})
@@ -126,7 +128,7 @@ def noise_by_width(table: pd.DataFrame) -> Figure:
     for ax in (noise, accuracy):
         log_k(ax, table["filters"])
         ax.set_xlabel("filters per layer, at the last cut")
-        ax.legend(loc="best")
+        look.key_below(ax)
     return fig
 
 
@@ -157,9 +159,10 @@ def _trend(ax: Axes, table: pd.DataFrame) -> None:
     ax.axhline(0, color=look.FAINT, linestyle=":", linewidth=1)
     ax.set(ylim=(-1.08, 1.08), yticks=(-1, -0.5, 0, 0.5, 1))
     log_k(ax, table["labels"])
-    ax.set_title("trend: tau of layer and quantity", loc="left")
+    ax.set_title("trend, Kendall's tau", loc="left")
     ax.set_xlabel("number of labels, K")
-    ax.legend(loc="lower right")
+    ax.plot([], [], color=look.INK, linestyle="--", linewidth=1, label="bar of claim C5")
+    look.key_below(ax, 2)
 
 
 def bars(ax: Axes, at: pd.Series, ends: pd.DataFrame, scale: float = 1, **drawn: object) -> None:
@@ -178,7 +181,7 @@ def say_zero(ax: Axes, at: pd.Series, values: pd.Series, colour: object) -> None
     if zero.any():
         drawn = {"color": colour, "clip_on": False, "transform": ax.get_xaxis_transform()}
         ax.plot(at[zero], np.full(zero.sum(), 0.02), "v", markersize=6, **drawn)
-        ax.text(0.98, 0.03, "▼ zero", ha="right", transform=ax.transAxes, fontsize=7.5)
+        ax.text(0.98, 0.03, "▼ zero", ha="right", transform=ax.transAxes, fontsize=look.SMALLEST)
 
 
 def log_y(ax: Axes, values: pd.Series) -> None:
@@ -196,7 +199,7 @@ def plain_log(axis) -> None:
     low, high = axis.get_view_interval()
     by_width = {1000: (1,), 50: (1, 3), 6: (1, 2, 5), 0: (1, 1.5, 2, 3, 4, 6, 8)}
     axis.set_major_locator(LogLocator(subs=next(subs for least, subs in by_width.items() if high >= least * low)))
-    axis.set_major_formatter(shared.PLAIN)
+    axis.set_major_formatter(look.PLAIN)
     axis.set_minor_locator(NullLocator())
 
 
@@ -211,7 +214,7 @@ def log_k(ax: Axes, sizes: pd.Series) -> None:
     ax.set_xscale("log")
     ax.set_xlim(*np.exp([logs[0] - room, logs[-1] + room]))
     ax.xaxis.set_major_locator(FixedLocator(np.round(np.exp(kept[::-1]))))
-    ax.xaxis.set_major_formatter(shared.PLAIN)
+    ax.xaxis.set_major_formatter(look.PLAIN)
     ax.xaxis.set_minor_locator(NullLocator())
 
 

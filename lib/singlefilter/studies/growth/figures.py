@@ -3,8 +3,9 @@
 import pandas as pd
 
 from singlefilter import drawing as look
-from singlefilter.studies.declaration import Declaration, course, number, span
+from singlefilter.studies.declaration import Declaration, counted, course, number, span
 from singlefilter.studies.growth import charts, error_charts, tables
+from singlefilter.studies.rules import TAU, kendall_tau
 
 
 def _error_note(table: pd.DataFrame) -> str:
@@ -53,7 +54,8 @@ def _statistics_note(table: pd.DataFrame) -> str:
     return (
         f"n = {span(table['networks'])} networks a point, on {span(table['subsets'])} subsets of "
         "labels; training images. Bands: 95 % bootstrap intervals over subsets, and seeds inside them. Gaps: a "
-        f"network without cluster ({look.C_S}) or without noise (SNR)."
+        f"network without cluster ({look.C_S}) or without noise (SNR). Field SNR: from K = "
+        f"{charts.FEWEST_FOR_DPRIME} on, since with fewer labels it divides by the spread of two or three logits."
     )
 
 
@@ -107,6 +109,43 @@ def _width_alt(table: pd.DataFrame) -> str:
     )
 
 
+def _error_title(table: pd.DataFrame) -> str:
+    first = table[(table["series"] == table["series"].iloc[0]) & (table["shows"] == table["shows"].iloc[0])]
+    return f"Error goes {course(first.assign(error=first['error'].round(3)), 'error', 'labels', True)}"
+
+
+def _laws_title(table: pd.DataFrame) -> str:
+    best = table[table["delta"] == 0]["law"].value_counts()
+    curves = table.groupby(["series", "shows"]).ngroups
+    if best.empty:
+        return "No law describes the error"
+    name = {"linear": "A straight line", "power": "A power law", "logarithm": "A logarithm"}[best.index[0]]
+    return f"{name} describes the error best in {best.iloc[0]} of {counted(curves, 'curve')}"
+
+
+def _statistics_title(table: pd.DataFrame) -> str:
+    last = table[table["layer"] == table["layer"].max()]
+    counts = f"{_at_ends(last, 'N_c')} clusters per filter, {_at_ends(last, 'C_s')} labels each"
+    return f"At layer {last['layer'].iloc[0]}: {counts}"
+
+
+def _at_ends(table: pd.DataFrame, name: str) -> str:
+    """The values at the least and the most K: `1.0 to 1.7`."""
+    means = table.groupby("labels")[name].mean().sort_index()
+    ends = [number(means.iloc[place], 2) for place in (0, -1)]
+    return " to ".join(dict.fromkeys(ends))
+
+
+def _trends_title(table: pd.DataFrame) -> str:
+    means = table.groupby(["labels", "layer"])["snr"].mean().unstack("layer")
+    rises = int((kendall_tau(means.to_numpy(float)) >= TAU).sum())
+    return f"At {rises} of {len(means)} numbers of labels SNR rises with the layer"
+
+
+def _width_title(table: pd.DataFrame) -> str:
+    return f"Noise per filter goes {course(table, 'n', 'filters').replace('at filters', 'at')} filters"
+
+
 FIGURES = (
     Declaration(
         name="error_by_labels",
@@ -118,6 +157,7 @@ FIGURES = (
         shows="How the error on test images grows with the number of labels K, in every series of networks.",
         note=_error_note,
         alt=_error_alt,
+        sees=_error_title,
     ),
     Declaration(
         name="laws_of_error",
@@ -129,6 +169,7 @@ FIGURES = (
         shows="Exponents of the laws fitted to every series, how far each is from the best, and its error held out.",
         note=_laws_note,
         alt=_laws_alt,
+        sees=_laws_title,
     ),
     Declaration(
         name="statistics_by_labels",
@@ -140,6 +181,7 @@ FIGURES = (
         shows="Clusters, noise, SNR, covered labels and field SNR against the number of labels K, at every cut.",
         note=_statistics_note,
         alt=_statistics_alt,
+        sees=_statistics_title,
     ),
     Declaration(
         name="trends_by_labels",
@@ -151,6 +193,7 @@ FIGURES = (
         shows="Accuracy and SNR by layer for each number of labels K, and their trend with the layer against K.",
         note=_trends_note,
         alt=_trends_alt,
+        sees=_trends_title,
     ),
     Declaration(
         name="noise_by_width",
@@ -162,5 +205,6 @@ FIGURES = (
         shows="Noise per filter at the last cut, and the accuracy of its head, against the number of filters.",
         note=_width_note,
         alt=_width_alt,
+        sees=_width_title,
     ),
 )

@@ -3,10 +3,10 @@
 import pandas as pd
 
 from singlefilter import drawing as look
-from singlefilter.studies.declaration import Declaration, counted, course, number, span
-from singlefilter.studies.layers import charts, pictures, tables
+from singlefilter.studies.declaration import Declaration, counted, course, number, peak, span
+from singlefilter.studies.layers import charts, pictures, summary_figures, tables
 
-_KINDS = {"train": "training", "test": "test"}  # of images
+_KINDS = summary_figures.KINDS
 
 
 def _samples_note(table: pd.DataFrame) -> str:
@@ -109,7 +109,8 @@ def _statistics_note(table: pd.DataFrame) -> str:
     images = " and ".join(f"{span(counts)} {split}" for split, counts in by_split)
     return (
         f"n = {span(table['filters'])} filters a layer, {images} images. Bands: 95\u00a0% intervals. "
-        "X internal: labels that share a cluster; X external: ones outside every cluster."
+        "S: filters that support the right label; X: those that support a wrong one, internal because it shares a "
+        "cluster with the right one, external by ones outside every cluster."
     )
 
 
@@ -123,6 +124,49 @@ def _statistics_alt(table: pd.DataFrame) -> str:
         f"{course(rows, 'N_c')}, labels per cluster {course(rows, 'C_s')}, noise {course(rows, 'n')} and SNR "
         f"{course(rows, 'snr')}."
     )
+
+
+def _curves_title(table: pd.DataFrame) -> str:
+    test = table[(table["split"] == "test") & table["accuracy"].notna()].sort_values("epoch")
+    if test.empty:
+        return f"Training for {counted(table['epoch'].nunique(), 'epoch')}"
+    last = test.iloc[-1]
+    return f"Accuracy on test images is {100 * last['accuracy']:.1f}\u00a0% after {counted(last['epoch'], 'epoch')}"
+
+
+def _accuracy_title(table: pd.DataFrame) -> str:
+    return f"Accuracy of the head {peak(_flat(table), 'accuracy')}"
+
+
+def _flat(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["head"] == table["head"].iloc[0]]
+
+
+def _one_filter_title(table: pd.DataFrame) -> str:
+    sizes = _of_clusters(table)
+    if sizes.empty:
+        return "Filters without a cluster"
+    return f"Single filters recognise clusters of up to {counted(sizes.max(), 'label')}"
+
+
+def _of_clusters(table: pd.DataFrame) -> pd.Series:
+    """How many labels each cluster of a table of elements has."""
+    diagonal = table[(table["true_index"] == table["out_index"]) & (table["cluster"] >= 0)]
+    return diagonal.groupby(["cut", "filter", "cluster"]).size()
+
+
+def _cluster_images_title(table: pd.DataFrame) -> str:
+    first = table.iloc[0]
+    sizes = table[table["cluster"] >= 0].drop_duplicates("cluster")["labels"]
+    found = int(table["clusters"].iloc[0]) if "clusters" in table else len(sizes)
+    most = f", the largest of {counted(sizes.max(), 'label')}" if len(sizes) > 1 else ""
+    most = most or (f" of {counted(sizes.max(), 'label')}" if len(sizes) else "")
+    return f"Filter {first['filter']} of layer {first['layer']} has {counted(found, 'cluster')}{most}"
+
+
+def _statistics_title(table: pd.DataFrame) -> str:
+    rows = table[table["split"] == table["split"].iloc[0]]
+    return f"SNR {peak(summary_figures.finite(rows, 'snr'), 'snr')}; noise per filter {peak(rows, 'n')}"
 
 
 FIGURES = (
@@ -146,6 +190,8 @@ FIGURES = (
         shows="Accuracy and loss of the whole network by epoch, on training and test images; the learning rate.",
         note=_curves_note,
         alt=_curves_alt,
+        sees=_curves_title,
+        across=1,
     ),
     Declaration(
         name="accuracy_by_layer",
@@ -156,6 +202,8 @@ FIGURES = (
         shows="Test accuracy of a linear head on the frozen layers before a cut, for every cut.",
         note=_accuracy_note,
         alt=_accuracy_alt,
+        sees=_accuracy_title,
+        across=1,
     ),
     Declaration(
         name="one_filter",
@@ -166,6 +214,7 @@ FIGURES = (
         shows="The field matrix of a filter, what is above the threshold, and the labels in the order of clusters.",
         note=_one_filter_note,
         alt=_one_filter_alt,
+        sees=_one_filter_title,
     ),
     Declaration(
         name="cluster_images",
@@ -176,6 +225,7 @@ FIGURES = (
         shows="Test images of the labels in each cluster of a filter, and of labels that are in none.",
         note=_cluster_images_note,
         alt=_cluster_images_alt,
+        sees=_cluster_images_title,
     ),
     Declaration(
         name="statistics_by_layer",
@@ -186,5 +236,7 @@ FIGURES = (
         shows=f"Clusters per filter {look.N_C}, labels per cluster {look.C_S}, noise, SNR and field SNR by layer.",
         note=_statistics_note,
         alt=_statistics_alt,
+        sees=_statistics_title,
     ),
+    *summary_figures.FIGURES,
 )

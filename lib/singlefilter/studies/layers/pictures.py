@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from singlefilter import drawing as look
+from singlefilter.studies.layers import tables
 
 NOISE = (0.35, 0.35, 0.35)
 # Grey is kept for noise; a cluster keeps its colour from one figure to the next.
@@ -26,10 +27,10 @@ CLUSTERS = [
 
 IMAGES = 8  # in a row
 _NAMED = 16  # labels whose names can be read on an axis
-_CELL = 0.88  # inches from one image to the next
+_CELL = 0.83  # inches from one image to the next
 
 
-@look.draws("panel", "title", "position", "label", "source", "png", "note", common=("profile",))
+@look.draws("panel", "title", "position", "label", "source", "png", "note", common=("profile",), letters=False)
 def samples(table: pd.DataFrame) -> Figure:
     """Eight images with different labels of each data set that is there, a panel each."""
     panels = there(table)
@@ -37,11 +38,11 @@ def samples(table: pd.DataFrame) -> Figure:
     fig = look.canvas(pitch * len(panels) - 0.05, layout="none")
     for number, (name, rows) in enumerate(panels):
         top = number * pitch
-        heading = look.box(fig, 0.12, top, look.WIDTH - 0.24, 0.24)
+        heading = look.box(fig, 0.12, top, look.PAGE - 0.24, 0.24)
         heading.text(0, 0.5, f"({name}) {rows['title'].iloc[0]}", va="center", fontsize=9.5, fontweight="bold")
         for place, row in enumerate(rows.head(IMAGES).itertuples()):
             _labelled(
-                look.box(fig, 0.32 + place * _CELL, top + 0.28, _CELL - 0.08, _CELL - 0.08),
+                look.box(fig, 0.2 + place * _CELL, top + 0.28, _CELL - 0.08, _CELL - 0.08),
                 row.png,
                 row.label,
             )
@@ -81,39 +82,35 @@ def one_filter(table: pd.DataFrame) -> Figure:
     """
     filters = [rows for _, rows in table.groupby(["cut", "filter"], sort=False)]
     size = int(table["true_index"].max()) + 1
-    named = size <= _NAMED
-    fig = look.canvas((2.9 if named else 2.5) * len(filters) + 0.3, width=12.4 if named else 10.6)
+    fig = look.canvas((2.05 if size <= _NAMED else 1.75) * len(filters) + 0.6)
     axes = fig.subplots(len(filters), 4, squeeze=False)
     threshold = table["threshold"].iloc[0]
+    below = False  # whether a field is as negative as the scale, or more
     for (field, clipped, permuted, words), rows in zip(axes, filters, strict=True):
         shown = _matrix(rows, "relative", size, np.nan)
+        below |= bool(np.nanmin(shown, initial=0) < -1)
         drawn = field.imshow(shown, cmap="vlag", vmin=-1, vmax=1, interpolation="none")
-        bar = fig.colorbar(
-            drawn, ax=field, extend="min" if np.nanmin(shown) < -1 else "neither", fraction=0.05, pad=0.02
-        )
-        bar.set_ticks([-1, 0, threshold, 1], labels=["−1", "0", f"{threshold:g}", "1"])
-        bar.ax.axhline(threshold, color=look.INK, linewidth=1)
-        bar.ax.tick_params(labelsize=7)
         clipped.imshow(_matrix(rows, "clipped", size, 0), cmap="Greys", vmin=0, vmax=1, interpolation="none")
-        clipped.plot([-0.5, size - 0.5], [-0.5, size - 0.5], color=look.ORANGE, linewidth=0.6, alpha=0.8)
+        clipped.plot([-0.5, size - 0.5], [-0.5, size - 0.5], color=look.ORANGE, linewidth=0.8, alpha=0.8)
         _in_cluster_order(permuted, rows, size)
         _names(words, rows)
         names = rows.drop_duplicates("true_index").set_index("true_index")["true_label"]
         order = rows.drop_duplicates("true_position").set_index("true_position")["true_label"]
         for ax, labels in ((field, names), (clipped, names), (permuted, order)):
             _name_labels(ax, labels, size)
-        where = f"{rows['cut'].iloc[0]}, filter {rows['filter'].iloc[0]}"
-        field.set_ylabel(f"{where}\n\ntrue label")
-    titles = (
-        "field / its largest element",
-        f"clipped: above {threshold:g}",
-        "labels in cluster order",
-        "clusters by name",
-    )
-    for ax, title in zip(axes[0], titles, strict=True):
-        ax.set_title(title, loc="left")
+        typical = ", typical" if "which" in rows and rows["which"].iloc[0] == tables.TYPICAL else ""
+        field.set_title(f"{rows['cut'].iloc[0]}, filter {rows['filter'].iloc[0]}{typical}", loc="left")
+        field.set_ylabel("true label")
+    titles = (f"ones: above {threshold:g}", "in cluster order", "clusters by name")
+    for ax, title in zip(axes[0, 1:], titles, strict=True):
+        ax.set_title(title)
     for ax in axes[-1, :3]:
         ax.set_xlabel("output unit")
+    extend = "min" if below else "neither"
+    bar = fig.colorbar(drawn, ax=axes[:, 0].tolist(), location="bottom", extend=extend, fraction=0.02, pad=0.01)
+    bar.set_ticks([-1, 0, threshold, 1], labels=["\u22121", "0", f"{threshold:g}", "1"])
+    bar.ax.axvline(threshold, color=look.INK, linewidth=1)
+    bar.set_label("field / its largest element")
     return fig
 
 
@@ -124,28 +121,28 @@ def cluster_images(table: pd.DataFrame) -> Figure:
     `labels`: how many labels the cluster has, of which not all need be shown.
     """
     groups = list(table.groupby(["cut", "filter", "cluster"], sort=False))
-    aside, pitch = 1.25, _CELL + 0.36
-    fig = look.canvas(pitch * len(groups), width=aside + IMAGES * _CELL + 0.2, layout="none")
+    aside, pitch, cell = 1.13, 1.06, 0.73
+    fig = look.canvas(pitch * len(groups), layout="none")
     for number, ((cut, which, cluster), rows) in enumerate(groups):
         top = number * pitch
         labels, seen = int(rows["labels"].iloc[0]), rows["label"].nunique()
         name = f"cluster {cluster}" if cluster >= 0 else "in no cluster"
         count = f"{seen} of {labels} labels" if seen < labels else f"{labels} label{'s' * (labels != 1)}"
         words = f"{cut}, filter {which}\n{count}"
-        heading = look.box(fig, 0.12, top, aside - 0.2, _CELL - 0.08)
+        heading = look.box(fig, 0.1, top, aside - 0.16, cell - 0.06)
         heading.add_patch(Rectangle((0, 0), 0.05, 1, color=_colour(cluster), transform=heading.transAxes))
-        heading.text(0.13, 0.62, name, fontsize=9, fontweight="bold", va="bottom")
-        heading.text(0.13, 0.54, look.fit(cut, aside, 7, 1) + words[len(cut) :], fontsize=7, color="0.3", va="top")
+        heading.text(0.1, 0.62, name, fontsize=8, fontweight="bold", va="bottom")
+        heading.text(0.1, 0.54, look.fit(cut, aside, 7, 1) + words[len(cut) :], fontsize=7, color="0.3", va="top")
         # One image of each label before a second one of any.
         turn = rows.groupby("label", sort=False).cumcount()
         for place, row in enumerate(rows.loc[turn.sort_values(kind="stable").index].head(IMAGES).itertuples()):
-            _labelled(look.box(fig, aside + place * _CELL, top, _CELL - 0.08, _CELL - 0.08), row.png, row.label)
+            _labelled(look.box(fig, aside + place * cell, top, cell - 0.06, cell - 0.06), row.png, row.label, cell)
     return fig
 
 
-def _labelled(ax: Axes, png: str, label: str) -> None:
+def _labelled(ax: Axes, png: str, label: str, width: float = _CELL) -> None:
     look.picture(ax, png)
-    words = look.fit(look.spoken(label), _CELL, 7, 2)
+    words = look.fit(look.spoken(label), width, look.SMALLEST, 2)
     points = 7 if len(words) > 1 else 9
     at = {"transform": ax.transAxes, "ha": "center", "va": "baseline"}
     # Baselines of first lines stand side by side, whatever the letters; one line is 0.15 of an image high.
@@ -183,11 +180,11 @@ def _names(ax: Axes, rows: pd.DataFrame) -> None:
     ax.set_axis_off()
     ax.set_box_aspect(1)
     clusters = list(_clusters(rows))
-    line, free = 0, 16  # lines
+    line, free = 0, 11  # lines
     for number, (cluster, members) in enumerate(clusters):
         labels = members["true_label"]
         between = ", " if labels.str.len().max() > 1 else "  "  # a comma may be a label
-        words = look.fit(f"{cluster}:  {between.join(map(look.spoken, labels))}", 1.95, 7, 4)
+        words = look.fit(f"{cluster}:  {between.join(map(look.spoken, labels))}", 1.3, look.SMALLEST, 4)
         needed = words.count("\n") + 1
         if line + needed > free:
             _entry(ax, line, "none", f"and {len(clusters) - number} more")
@@ -211,7 +208,7 @@ def _name_labels(ax: Axes, labels: pd.Series, size: int) -> None:
     ax.grid(False)
     ax.tick_params(labelsize=7)
     if size > _NAMED:
-        ax.set_xticks(ticks := [*range(0, size, 20 if size > 50 else 5)])
+        ax.set_xticks(ticks := [*range(0, size, 20 if size > 50 else 10)])
         ax.set_yticks(ticks)
         return
     names = [look.fit(look.spoken(labels.get(place, "")), 0.8, 7, 1) for place in range(size)]

@@ -2,12 +2,8 @@
 
 Its field matrix is made up (`planted`), with three groups of labels that belong together; clip, clusters and order
 are those of `method.clusters`, so what the last three panels show is what the method does to such a matrix.
-`python -m singlefilter.studies.layers.procedure FOLDER` writes procedure.png and procedure.svg.
+`figures.method` writes it.
 """
-
-import io
-import sys
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,7 +11,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Arc, FancyBboxPatch, Rectangle
 
 from singlefilter import drawing as look
-from singlefilter import store
 from singlefilter.method import clusters
 from singlefilter.studies.layers.pictures import CLUSTERS, NOISE
 
@@ -74,19 +69,6 @@ def procedure() -> Figure:
         _clusters(panels[7], clipped[0], found[0])
         fig.draw_without_rendering()  # makes the texts while the style is in force
     return fig
-
-
-def write(folder: Path | str) -> list[Path]:
-    """Draw procedure.png (200 dpi) and procedure.svg into `folder`; their paths. The bytes are always the same."""
-    fig, written = procedure(), []
-    for ending, metadata in ((".png", {"Software": None}), (".svg", {"Date": None, "Creator": None})):
-        drawing = io.BytesIO()
-        with look.style():
-            fig.savefig(drawing, format=ending[1:], dpi=200, metadata=metadata)
-        with store.atomic_file(path := Path(folder) / f"procedure{ending}") as temporary:
-            temporary.write_bytes(drawing.getvalue())
-        written.append(path)
-    return written
 
 
 def _panel(fig: Figure, number: int, name: str, words: str) -> Axes:
@@ -209,7 +191,3 @@ def _clusters(ax: Axes, clipped: np.ndarray, found: np.ndarray) -> None:
     ax.text(11.9, LABELS - 2.5, "noise", fontsize=8, va="center", color=NOISE)
     ax.imshow(image, interpolation="none")
     _matrix_axes(ax)
-
-
-if __name__ == "__main__":
-    print(*write(sys.argv[1] if len(sys.argv) > 1 else store.project_root() / "figures" / "method"), sep="\n")

@@ -16,6 +16,7 @@ from singlefilter.pipeline import stages
 from singlefilter.studies.layers import claims
 from singlefilter.studies.layers.counting import counts
 
+LARGEST_CLUSTERS, TYPICAL = "largest clusters", "typical"  # why a filter is shown
 IMAGES = 8  # in a row of a picture
 PHOTOGRAPHS = ("imagenet", "imagenet100")  # either stands for ImageNet in the picture
 WHOLE, SHOWN = 200, 100  # labels of a field matrix that is shown whole, and of a larger one that are shown
@@ -93,15 +94,27 @@ def worth_seeing(counted: pd.DataFrame) -> int:
     return int(counted.sort_values(["internal", "noise"], ascending=[False, True], kind="stable")["filter"].iloc[0])
 
 
+def typical(counted: pd.DataFrame) -> int:
+    """The filter in the middle of the order of `worth_seeing`: of all filters, half have larger clusters."""
+    order = counted.sort_values(["internal", "noise"], ascending=[False, True], kind="stable")["filter"]
+    return int(order.iloc[len(order) // 2])
+
+
 def one_filter(run: stages.Run, layers: tuple[int, ...] = (), filter_: int | None = None) -> pd.DataFrame:
     """Every element of the field matrix of a filter, what clipping and clusters make of it, one filter a layer.
 
-    `layers`: by default the first, a middle and the last one with a pool; `filter_`: by default in each layer the
-    one `worth_seeing`.  Of more than `WHOLE` labels, `labels` says how many, the first `SHOWN` in cluster order are
-    there, numbered anew.  Raises `ValueError` for a layer or a filter that is not there.
+    `layers`: by default the first with a pool, a middle one and the last; `filter_`: by default in each layer the
+    one `worth_seeing`, and of the last the `typical` one as well; `which` says why a filter is there.  Of more than
+    `WHOLE` labels, `labels` says how many, the first `SHOWN` in cluster order are there, numbered anew.  Raises
+    `ValueError` for a layer or a filter that is not there.
     """
-    chosen = layers or _early_middle_last(run)
-    return pd.concat([_first_in_order(_every_element(run, layer, filter_)) for layer in chosen], ignore_index=True)
+    chosen = [(layer, filter_, LARGEST_CLUSTERS) for layer in layers or _early_middle_last(run)]
+    if not layers and filter_ is None:
+        last = chosen[-1][0]
+        chosen.append((last, typical(counts(run)[last]), TYPICAL))
+    parts = [_first_in_order(_every_element(run, layer, which)).assign(which=why) for layer, which, why in chosen]
+    distinct = {tuple(part[["layer", "filter"]].iloc[0]): part for part in reversed(parts)}  # typical may be the best
+    return pd.concat(reversed(distinct.values()), ignore_index=True)
 
 
 def _every_element(run: stages.Run, layer: int, filter_: int | None) -> pd.DataFrame:
@@ -144,7 +157,8 @@ def cluster_images(run: stages.Run, layer: int | None = None, filter_: int | Non
         of_clusters = found[:CLUSTERS] + of_clusters[len(found) :]  # labels in none come last
     rows = []
     for cluster, members in of_clusters:
-        for row in members.head(IMAGES).itertuples():
+        spread = np.linspace(0, len(members) - 1, min(IMAGES, len(members))).round().astype(int)
+        for row in members.iloc[spread].itertuples():  # not the first of the alphabet alone
             image = split.images[int((split.labels == row.true_index).nonzero()[0])].cpu().numpy()
             place = {"cut": row.cut, "layer": row.layer, "filter": row.filter, "cluster": cluster}
             place["labels"] = len(members)
@@ -193,14 +207,14 @@ def _elements(matrix: np.ndarray, names: np.ndarray, threshold: float) -> pd.Dat
 
 
 def _early_middle_last(run: stages.Run) -> tuple[int, ...]:
-    """Three layers that show the depth: the first and the last before which the map shrinks, and one between."""
+    """Three layers that show the depth: the first before which the map shrinks, a middle such one, and the last."""
     points = stages.flat_points(run)
     shrinks = [
         here.cut.layer
         for before, here in zip(points[:-1], points[1:], strict=True)
         if here.cut.positions < before.cut.positions
     ] or [point.cut.layer for point in points]
-    return tuple(sorted({shrinks[0], shrinks[len(shrinks) // 2], shrinks[-1]}))
+    return tuple(sorted({shrinks[0], shrinks[len(shrinks) // 2], points[-1].cut.layer}))
 
 
 def _place(cut: networks.CutPoint) -> dict[str, object]:

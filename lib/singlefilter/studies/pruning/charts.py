@@ -22,7 +22,7 @@ from singlefilter.studies.pruning.answers import AFTER, BEFORE
 
 LOOKS = {  # of methods, in the order of reading
     study.AFCC: {**growth.BOLD, "label": "AFCC", "linewidth": 2.2},
-    study.LEAK: {"label": "AFCC, clusters of test images", "color": look.CYAN, "marker": "D", "linestyle": "--"},
+    study.LEAK: {"label": "AFCC of test images", "color": look.CYAN, "marker": "D", "linestyle": "--"},
     study.MAGNITUDE: {"label": "magnitude", "color": look.ORANGE, "marker": "s"},
     study.RANDOM_AFCC: {"label": "random AFCC", "color": look.PURPLE, "marker": "^", "linestyle": "-."},
     study.RANDOM: {"label": "random", "color": look.VERMILION, "marker": "v", "linestyle": ":"},
@@ -32,21 +32,21 @@ _ENDS = ["accuracy", "low", "high"]
 _COMPARED = ("kept_fraction", *_ENDS, *shared.with_ends("ahead", "difference"), "seeds", "images")
 _ORDER = ("width", "layer", "kept_fraction")  # along a line
 _GAINS = "AFCC minus others, points"
-NEAR = 5  # points: masks that are further behind would leave no room to see the others
 
 
 @look.draws("layer", "moment", "method", "threshold", "used", *_COMPARED)
 def masked_heads(table: pd.DataFrame) -> Figure:
     """Accuracy of masked heads, after and before retraining, and what is kept: by cut; at the last, by threshold."""
-    fig = look.canvas(5.2, width=9.4)
-    grid = fig.add_gridspec(3, 3, height_ratios=(0.08, 1, 1))
+    fig = look.canvas(4.6)
+    grid = fig.add_gridspec(3, 6, height_ratios=(0.22, 1, 1))
     _key(fig.add_subplot(grid[0, :]), table["method"])
-    after, before, ahead, kept, trade, gains = (fig.add_subplot(grid[1 + k // 3, k % 3]) for k in range(6))
+    before, after, kept = (fig.add_subplot(grid[1, 2 * k : 2 * k + 2]) for k in range(3))
+    ahead, gains = (fig.add_subplot(grid[2, 3 * k : 3 * k + 3]) for k in range(2))
     main = table[table["used"] > 0]
     retrained = main[main["moment"] == AFTER]
     for ax, rows, title in (
-        (after, retrained, "accuracy after retraining, %"),
-        (before, main[main["moment"] == BEFORE], "accuracy right after masking, %"),
+        (before, main[main["moment"] == BEFORE], "masked: accuracy, %"),
+        (after, retrained, "retrained: accuracy, %"),
     ):
         for method, of_method in _by_method(rows):
             of_method = of_method.rename(columns={"low": "accuracy_low", "high": "accuracy_high"})
@@ -57,13 +57,11 @@ def masked_heads(table: pd.DataFrame) -> Figure:
     _kept(kept, retrained, "layer")
     shared.panel(kept, table, "connections kept, %")
     _gains(ahead, retrained, retrained["layer"])
-    shared.panel(ahead, table, _GAINS)
+    shared.panel(ahead, table, f"retrained: {_GAINS}")
     last = table[(table["layer"] == table["layer"].max()) & (table["moment"] == AFTER)]
-    _against_kept(trade, last)
-    for ax, title in ((trade, "accuracy, %"), (gains, _GAINS)):
-        _log_of_kept(ax, last, "threshold", "> ")
-        ax.set_title(f"layer {last['layer'].iloc[0]}: {title}", loc="left")
-        ax.set_xlabel("connections kept, %, and threshold")
+    _log_of_kept(gains, last, "threshold", "> ")
+    gains.set_title(f"layer {last['layer'].iloc[0]}: {_GAINS}", loc="left")
+    gains.set_xlabel("connections kept, %, and threshold")
     _gains(gains, last, 100 * last["kept_fraction"])
     for ax in (after, before, ahead, kept):
         ax.set_xlabel("cut after layer")
@@ -73,8 +71,8 @@ def masked_heads(table: pd.DataFrame) -> Figure:
 @look.draws("width", "layer", "filters", "moment", "method", *_COMPARED)
 def masked_heads_by_width(table: pd.DataFrame) -> Figure:
     """Masked heads at the last cut against the width d: accuracy after retraining, what that costs, what is kept."""
-    fig = look.canvas(3.1, width=9.4)
-    grid = fig.add_gridspec(2, 3, height_ratios=(0.07, 1))
+    fig = look.canvas(2.5)
+    grid = fig.add_gridspec(2, 3, height_ratios=(0.12, 1))
     _key(fig.add_subplot(grid[0, :]), table["method"])
     accuracy, ahead, kept = (fig.add_subplot(grid[1, column]) for column in range(3))
     retrained = table[table["moment"] == AFTER]
@@ -96,29 +94,21 @@ def masked_heads_by_width(table: pd.DataFrame) -> Figure:
 def masked_convolutions(table: pd.DataFrame) -> Figure:
     """A column for each chain of layers: accuracy against the kernels that are kept, and minus the dense network."""
     chains = table[["first_layer", "last_layer", "pairs"]].drop_duplicates().sort_values("pairs")
-    fig = look.canvas(4.9, width=max(look.WIDTH, 3.1 * len(chains)))
-    grid = fig.add_gridspec(3, len(chains), height_ratios=(0.08, 1, 1))
-    moments = [
-        Line2D([], [], color=look.FAINT, marker="o", linestyle=line, markerfacecolor=face, label=label)
-        for label, face, line in (("after retraining", look.FAINT, "-"), ("right after masking", "white", ""))
-    ]
-    _key(fig.add_subplot(grid[0, :]), table["method"], moments)
-    axes = np.array([[fig.add_subplot(grid[row, column]) for column in range(len(chains))] for row in (1, 2)])
+    fig = look.canvas(4.5)
+    key, axes = look.key_above(fig, 2, len(chains))
+    _key(key, table["method"])
     for chain, above, below in zip(chains.itertuples(), *axes, strict=True):
         rows = table[table["first_layer"] == chain.first_layer]
-        retrained = rows[rows["moment"] == AFTER]
-        _against_kept(above, retrained)
-        for method, of_method in _by_method(rows[(rows["moment"] == BEFORE) & (rows["method"] != study.DENSE)]):
-            drawn = {"color": LOOKS[method]["color"], "marker": LOOKS[method]["marker"], "linestyle": ""}
-            at, accuracy = 100 * of_method["kept_fraction"], 100 * of_method["accuracy"]
-            above.plot(at, accuracy, markerfacecolor="white", alpha=0.55, **drawn)
+        retrained, masked = (rows[rows["moment"] == moment] for moment in (AFTER, BEFORE))
+        _against_kept(above, pd.concat([masked[masked["method"] != study.DENSE], _dense(retrained)]))
         for ax in (above, below):
-            _log_of_kept(ax, retrained, "overlap", "≥ ")
+            _log_of_kept(ax, retrained, "overlap", "share ")
         _gains(below, retrained, 100 * retrained["kept_fraction"])
         pairs = "1 pair" if chain.pairs == 1 else f"{chain.pairs} pairs"
         above.set_title(f"layers {chain.first_layer} to {chain.last_layer}, {pairs}", loc="left")
-        below.set_xlabel("kernels kept, %, and labels to share")
-    for row, title in zip(axes, ("accuracy, %", _GAINS), strict=True):
+        below.set_title("", loc="left")
+        below.set_xlabel("kernels kept, %")
+    for row, title in zip(axes, ("masked: accuracy, %", f"retrained: {_GAINS}"), strict=True):
         bottom, top = np.array([ax.get_ylim() for ax in row]).T
         for ax in row:  # one scale for all chains
             ax.set_ylim(0 if ax in axes[0] else bottom.min(), top.max())
@@ -127,47 +117,53 @@ def masked_convolutions(table: pd.DataFrame) -> Figure:
     return fig
 
 
+def _dense(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["method"] == study.DENSE]
+
+
 @look.draws(
     *("layer", *_ENDS, *shared.with_ends("retrained"), "parameters_part", "multiply_adds_part"),
     *("levels_off", "within", "seeds", "images"),
 )
 def truncation(table: pd.DataFrame) -> Figure:
     """Accuracy of the network that ends at each cut, as trained and retrained, and the cost that is left of it."""
-    fig = look.canvas(4.6)
-    above, below = fig.subplots(2, 1, sharex=True, height_ratios=(1.4, 1))
+    fig = look.canvas(3.1)
+    above, below = fig.subplots(1, 2)
     rows = table.sort_values("layer").rename(columns={"low": "accuracy_low", "high": "accuracy_high"})
-    shared.curve(above, rows, "accuracy", look.BLUE, 100, marker="o", label="flat head on the layers as trained")
+    shared.curve(above, rows, "accuracy", look.BLUE, 100, marker="o", label="head on the layers as trained")
     again = rows[rows["retrained"].notna()]
     if len(again):
         drawn = {"color": look.ORANGE, "marker": "s", "linestyle": "", "capsize": 3, "zorder": 3}
         ends = again[shared.with_ends("retrained")]
-        growth.bars(above, again["layer"], ends, 100, label="all its weights retrained", **drawn)
+        growth.bars(above, again["layer"], ends, 100, label="all weights retrained", **drawn)
+    seeds = int(rows["seeds"].max())
     there = rows[rows["levels_off"] > 0]
     for row in there.itertuples():
         for ax in (above, below):
             ax.axvline(row.layer, color=look.GREEN, linewidth=7, alpha=0.35 * row.levels_off / row.seeds, zorder=0)
         share = f"{row.levels_off:.0f} of {row.seeds:.0f}"
-        at = {"xy": (row.layer, 1), "xytext": (0, -3), "xycoords": above.get_xaxis_transform()}
-        above.annotate(share, **at, textcoords="offset points", ha="center", va="top", fontsize=7.5)
-    above.plot([], [], color=look.GREEN, linewidth=7, alpha=0.35, label="levels off (of seeds)")
+        at = {"xy": (row.layer, 0), "xytext": (-6, 4), "xycoords": above.get_xaxis_transform()}
+        above.annotate(share, **at, textcoords="offset points", ha="right", fontsize=look.SMALLEST)
+    levels = f"accuracy levels off, at so many of {seeds} seeds"
+    above.plot([], [], color=look.GREEN, linewidth=7, alpha=0.35, label=levels)
     for name, label, colour, marker, line in (
         ("multiply_adds_part", "multiply-adds", look.PURPLE, "^", "-"),
         ("parameters_part", "parameters, head included", look.BROWN, "v", "--"),
     ):
         below.plot(rows["layer"], 100 * rows[name], line, color=colour, marker=marker, label=label)
-    below.axhline(100, color=look.FAINT, linestyle=":", linewidth=1)
+    below.axhline(100, color=look.FAINT, linestyle=":", linewidth=1, label="the network that ends at the last cut")
     shared.panel(above, table, "accuracy on test images, %")
-    shared.panel(below, table, "of the network that ends at the last cut, %")
+    shared.panel(below, table, "cost, % of the last cut's")
     shared.axis_of(below, 100 * table, ["parameters_part", "multiply_adds_part"])
-    above.set_ylim(0, 1.08 * above.get_ylim()[1])  # room for the numbers of seeds
-    below.set_xlabel("layer after which the network ends")
+    above.set_ylim(0, None)
     for ax in (above, below):
-        ax.legend(loc="lower right")
+        ax.set_xlabel("layer after which the network ends")
+        look.key_below(ax)
     return fig
 
 
 def _gains(ax: Axes, retrained: pd.DataFrame, at: pd.Series) -> None:
-    """What AFCC is ahead of each other method, paired; the axis has room for random masks only if they are near."""
+    """What AFCC is ahead of each other method, paired."""
     afcc = retrained[retrained["method"] == study.AFCC].sort_values([name for name in _ORDER if name in retrained])
     shown = [0.0]
     for place, (method, rows) in enumerate(_by_method(retrained)):
@@ -179,11 +175,10 @@ def _gains(ax: Axes, retrained: pd.DataFrame, at: pd.Series) -> None:
         drawn = _with_bars(method) | _aside(ax, place - 2)
         growth.bars(ax, at[rows.index], ends, 100, **{"marker": "o", "markersize": 3.5, **drawn})
         finite = 100 * ends.to_numpy(float)
-        near = np.abs(finite) <= (NEAR if method in (study.RANDOM, study.RANDOM_AFCC) else np.inf)
-        shown += list(finite[np.isfinite(finite) & near])
+        shown += list(finite[np.isfinite(finite)])
     room = 0.08 * np.ptp(shown) or 1.0
     ax.set_ylim(min(shown) - room, max(shown) + room)
-    ax.yaxis.set_major_formatter(shared.PLAIN)
+    ax.yaxis.set_major_formatter(look.PLAIN)
     ax.axhline(0, color=look.FAINT, linestyle=":", linewidth=1)
 
 
@@ -196,7 +191,7 @@ def _against_kept(ax: Axes, rows: pd.DataFrame) -> None:
             ax.axhline(value, color=look.INK, linewidth=1.2)
         else:
             growth.bars(ax, 100 * of_method["kept_fraction"], of_method[_ENDS], 100, **_with_bars(method))
-    ax.yaxis.set_major_formatter(shared.PLAIN)
+    ax.yaxis.set_major_formatter(look.PLAIN)
 
 
 def _log_of_kept(ax: Axes, rows: pd.DataFrame, knob: str, sign: str) -> None:
@@ -255,4 +250,4 @@ def _key(ax: Axes, methods: pd.Series, more: Sequence[Line2D] = ()) -> None:
     """What the lines of all panels are, in a row above them."""
     keys = [*_keys(methods), *more]
     ax.set_axis_off()
-    ax.legend(handles=keys, loc="center left", ncols=len(keys), frameon=False, borderpad=0, columnspacing=1.4)
+    ax.legend(handles=keys, loc="center left", ncols=min(6, len(keys)), frameon=False, borderpad=0, columnspacing=1.2)

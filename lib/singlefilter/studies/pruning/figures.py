@@ -3,15 +3,15 @@
 import pandas as pd
 
 from singlefilter import drawing as look
-from singlefilter.studies.declaration import Declaration, course, number, span
-from singlefilter.studies.pruning import charts, claims, head_study, pareto_charts, study, tables
+from singlefilter.studies.declaration import Declaration, counted, course, number, span
+from singlefilter.studies.pruning import charts, claims, designs, head_study, pareto_charts, study, tables
 from singlefilter.studies.pruning.answers import AFTER
 
 
 def _heads_note(table: pd.DataFrame) -> str:
     return (
-        f"n = {_seeds_and_images(table)}. Bands, bars: {_intervals(table)}, paired where heads are compared (after "
-        f"retraining; random masks only if within {charts.NEAR} points). All masks keep as many connections as "
+        f"n = {_seeds_and_images(table)}. Bands, bars: {_intervals(table)}, paired where heads are "
+        "compared. All masks keep as many connections as "
         "AFCC's, but for that of clusters of test images: what a leak is worth. Random AFCC starts from fresh "
         "weights."
     )
@@ -20,9 +20,9 @@ def _heads_note(table: pd.DataFrame) -> str:
 def _heads_alt(table: pd.DataFrame) -> str:
     last = table[(table["layer"] == table["layer"].max()) & (table["used"] > 0)]
     return (
-        "Six panels. Four have the layer of the cut along the horizontal axis: accuracy after retraining and right "
-        "after masking, what AFCC is ahead of other masks in points, and the connections kept in percent. Two have "
-        "the connections kept at the last cut along it: accuracy, and what AFCC is ahead. A colour stands for each "
+        "Five panels. Four have the layer of the cut along the horizontal axis: accuracy right after masking and "
+        "after retraining, the connections kept in percent, and what AFCC is ahead of other masks in points. The "
+        "last has the connections kept at the last cut along it, and what AFCC is ahead. A colour stands for each "
         f"kind of mask. {_after_retraining(last)}"
     )
 
@@ -30,9 +30,9 @@ def _heads_alt(table: pd.DataFrame) -> str:
 def _widths_note(table: pd.DataFrame) -> str:
     return (
         f"Head after layer {span(table['layer'])}, with {span(table['filters'])} filters. "
-        f"n = {_seeds_and_images(table)} a point. Bars: {_intervals(table)}, paired where heads are compared (random "
-        f"masks only if within {charts.NEAR} points). All masks keep as many connections as AFCC's, but for that of "
-        "clusters of test images. Dense: retrained alike."
+        f"n = {_seeds_and_images(table)} a point. Bars: {_intervals(table)}, paired where heads are compared. All "
+        "masks keep as many connections as AFCC's, but for that of clusters of test images. Dense: retrained the "
+        "same way."
     )
 
 
@@ -52,8 +52,8 @@ def _widths_alt(table: pd.DataFrame) -> str:
 def _convolutions_note(table: pd.DataFrame) -> str:
     return (
         f"n = {_seeds_and_images(table)}. AFCC keeps a kernel where its two filters share labels; the others keep as "
-        f"many in each layer. Bars: {_intervals(table)}; below, paired, after retraining, random masks only if "
-        f"within {charts.NEAR} points. Dense: retrained alike."
+        f"many in each layer. Bars: {_intervals(table)}; below, paired. Under the ticks: how many labels two filters "
+        "have to share. Dense: retrained the same way."
     )
 
 
@@ -63,8 +63,8 @@ def _convolutions_alt(table: pd.DataFrame) -> str:
     shortest = table[table["first_layer"] == chains["first_layer"].iloc[0]]
     return (
         f"A column for each chain of layers ({named}) with the kernels that are kept along a logarithmic horizontal "
-        "axis: accuracy in percent above, what AFCC is ahead of other masks in points below. Filled points are after "
-        f"retraining, open ones right after masking. {_after_retraining(shortest, ' in the shortest chain')}"
+        "axis: accuracy in percent right after masking above, what AFCC is ahead of other masks after retraining, in "
+        f"points, below. {_after_retraining(shortest, ' in the shortest chain')}"
     )
 
 
@@ -80,8 +80,8 @@ def _truncation_alt(table: pd.DataFrame) -> str:
     off = f" Accuracy levels off at layer {look.listed(layers, ' or ')}." if len(layers) else ""
     return (
         "Two panels with the layer after which the network ends along the horizontal axis: accuracy in percent "
-        "above, with points where all weights were retrained and green strokes where it levels off; "
-        "multiply-adds and parameters in percent of the whole network below. As trained, the accuracy goes "
+        "on the left, with points where all weights were retrained and green strokes where it levels off; "
+        "multiply-adds and parameters in percent of the whole network on the right. As trained, the accuracy goes "
         f"{course(table, 'accuracy', percent=True)}.{off}"
     )
 
@@ -90,8 +90,8 @@ def _smaller_note(table: pd.DataFrame) -> str:
     return (
         f"n = {_seeds_and_images(table)}; {len(table)} networks. Upright bars: {_intervals(table)}; "
         f"level bars: quartiles of latency ({look.listed(table['machine'], '; ')}, {look.listed(table['threads'])} "
-        f"threads). Open: baselines. Band: at most {100 * claims.POINT:g} point below dense, as trained or "
-        "retrained. Steps: no other is as good in both."
+        f"threads). Open: baselines. Grey band: at most {100 * claims.POINT:g} point below dense, as trained or "
+        "retrained. Numbers behind names: parts of the multiply-adds."
     )
 
 
@@ -104,9 +104,9 @@ def _smaller_alt(table: pd.DataFrame) -> str:
         for words, row in (("the most accurate network", best), ("the smallest one", small))
     )
     return (
-        "Two panels of numbered points with accuracy in percent upwards, on the left against latency in "
+        "Two panels of points with accuracy in percent upwards, on the left against latency in "
         "milliseconds, on the right against millions of parameters, both logarithmic; a stepped line joins the "
-        f"networks that no other beats in both. A list beside them names all {len(table)} networks. Of these, {ends}."
+        f"networks that no other beats in both, and these are named. Of the {len(table)} networks, {ends}."
     )
 
 
@@ -126,6 +126,52 @@ def _seeds_and_images(table: pd.DataFrame) -> str:
     return f"{seeds} training {'seed' if seeds == '1' else 'seeds'}, {span(table['images'])} test images"
 
 
+def _heads_title(table: pd.DataFrame) -> str:
+    rows = table[(table["layer"] == table["layer"].max()) & (table["used"] > 0)]
+    return f"{_kept_and_lost(rows)} at layer {rows['layer'].iloc[0]}" if len(rows) else "Masked heads"
+
+
+def _widths_title(table: pd.DataFrame) -> str:
+    rows = table[table["width"] == table["width"].max()]
+    return f"{_kept_and_lost(rows)} at d = {rows['width'].iloc[0]}"
+
+
+def _kept_and_lost(rows: pd.DataFrame) -> str:
+    """What AFCC keeps, and the accuracy after retraining against the better dense head, as in claim C7."""
+    afcc = rows[(rows["method"] == head_study.AFCC) & (rows["moment"] == AFTER)]
+    dense = rows[rows["method"] == head_study.DENSE]
+    if afcc.empty or dense.empty:
+        return "Masked heads"
+    points = 100 * (afcc["accuracy"].mean() - dense.groupby("moment")["accuracy"].mean().max())
+    return f"AFCC keeps {number(100 * afcc['kept_fraction'].mean(), 2)}\u00a0% of the connections and {_lost(points)}"
+
+
+def _lost(points: float) -> str:
+    return f"{'loses' if points < 0 else 'gains'} {abs(points):.1f} points"
+
+
+def _convolutions_title(table: pd.DataFrame) -> str:
+    rows = table[(table["moment"] == AFTER) & (table["method"] == head_study.RANDOM)]
+    better = int((rows["ahead_low"] > 0).sum())
+    return f"AFCC is clearly better than random pruning in {better} of {counted(len(rows), 'case')}"
+
+
+def _truncation_title(table: pd.DataFrame) -> str:
+    layers = table[table["levels_off"] > 0].sort_values("layer")["layer"]
+    where = f"at layer {look.listed(layers, ' or ')}" if len(layers) else "at no layer"
+    return f"Accuracy levels off {where}"
+
+
+def _smaller_title(table: pd.DataFrame) -> str:
+    dense = table[table["design"] == designs.DENSE]
+    others = table[table["design"] != designs.DENSE]
+    if dense.empty:
+        return f"Accuracy and cost of {counted(len(others), 'smaller network')}"
+    near = int((others["accuracy"] >= dense["accuracy"].max() - claims.POINT).sum())
+    point = f"{100 * claims.POINT:g} point of dense"
+    return f"{near or 'None'} of {counted(len(others), 'smaller network')} within {point}"
+
+
 FIGURES = (
     Declaration(
         name="masked_heads",
@@ -137,6 +183,7 @@ FIGURES = (
         shows="Accuracy of heads under masks, right after masking and after retraining, and what the masks keep.",
         note=_heads_note,
         alt=_heads_alt,
+        sees=_heads_title,
     ),
     Declaration(
         name="masked_heads_by_width",
@@ -148,6 +195,7 @@ FIGURES = (
         shows="Masked heads at the last cut against the width d: accuracy, what AFCC is ahead, and what is kept.",
         note=_widths_note,
         alt=_widths_alt,
+        sees=_widths_title,
     ),
     Declaration(
         name="masked_convolutions",
@@ -159,6 +207,7 @@ FIGURES = (
         shows="Accuracy of the network against the kernels kept in chains of layers, and what AFCC is ahead.",
         note=_convolutions_note,
         alt=_convolutions_alt,
+        sees=_convolutions_title,
     ),
     Declaration(
         name="truncation",
@@ -170,6 +219,7 @@ FIGURES = (
         shows="Accuracy of the network that ends at each cut, as trained and retrained, and the cost that is left.",
         note=_truncation_note,
         alt=_truncation_alt,
+        sees=_truncation_title,
     ),
     Declaration(
         name="smaller_networks",
@@ -181,5 +231,6 @@ FIGURES = (
         shows="Accuracy of every smaller network against its latency with one image at a time, and its parameters.",
         note=_smaller_note,
         alt=_smaller_alt,
+        sees=_smaller_title,
     ),
 )

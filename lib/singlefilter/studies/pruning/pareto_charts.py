@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.transforms import Affine2D
 
 from singlefilter import drawing as look
+from singlefilter import lettering
 from singlefilter.profiles import FILTER_SCORES
 from singlefilter.studies.controls import charts as shared
 from singlefilter.studies.growth import charts as growth
@@ -31,8 +33,7 @@ _FAMILIES = {  # what decides which parts go: label, colour, marker
         )
     ),
 }
-_ROW = 0.165  # inches of a design in the list
-_WAYS = ((1, 0), (-1, 0), (1, 1), (-1, 1), (1, -1), (-1, -1), (0, 1), (0, -1))  # of a number from its point
+_WAYS = ((1, 0), (-1, 0), (1, 1), (-1, 1), (1, -1), (-1, -1), (0, 1), (0, -1))  # of a name from its point
 _LATENCY = ("latency_ms_1", "latency_low_1", "latency_high_1")
 
 
@@ -43,42 +44,60 @@ _LATENCY = ("latency_ms_1", "latency_low_1", "latency_high_1")
 def smaller_networks(table: pd.DataFrame) -> Figure:
     """Accuracy of every network against its latency at batch 1 and its parameters; the fronts, and what is aimed at.
 
-    Names are in a list beside the panels, by number.
+    Colours and markers say what decides which parts go; names are beside those of the networks that are on a front,
+    and beside the dense ones.
     """
-    fig = look.canvas(max(4.3, _ROW * (len(table) + 7)), width=9.8)
-    left, right, key = fig.subplots(1, 3, width_ratios=(1, 1, 0.62))
-    right.sharey(left)
+    fig = look.canvas(4.6)
+    grid = fig.add_gridspec(2, 2, height_ratios=(0.17, 1))
+    key = fig.add_subplot(grid[0, :])
+    left = fig.add_subplot(grid[1, 0])
+    right = fig.add_subplot(grid[1, 1], sharey=left)
     table = table.assign(family=[_family(row) for row in table.itertuples()])
     table = table.sort_values("family", key=lambda names: names.map(list(_FAMILIES).index), kind="stable")
-    table = table.reset_index(drop=True)  # in the order of the list
+    table = table.reset_index(drop=True)
     dense = table[table["design"] == DENSE]
     millions = pd.DataFrame({name: table["parameters"] / 1e6 for name in shared.with_ends("parameters")})
-    for ax, costs, front, title, aim in (
-        (left, table[list(_LATENCY)], "front_latency", "latency at batch 1, ms", f"{claims.FASTER:g} times faster"),
-        (
-            right,
-            millions,
-            "front_parameters",
-            "parameters, millions",
-            f"{100 * claims.SMALLER:g} % of the parameters",
-        ),
-    ):
-        half = claims.SMALLER if ax is right else 1 / claims.FASTER
+    millions = pd.DataFrame({name: table["parameters"] / 1e6 for name in shared.with_ends("parameters")})
+    of_panels = (
+        (left, table[list(_LATENCY)], "front_latency", "latency, one image, ms", 1 / claims.FASTER),
+        (right, millions, "front_parameters", "parameters, millions", claims.SMALLER),
+    )
+    for ax, costs, front, title, part in of_panels:
         cost = costs.iloc[:, 0]
-        _log(ax, [*costs.to_numpy().ravel(), half * cost[dense.index[0]]])
-        _aim(ax, half * cost[dense.index[0]], 100 * dense["accuracy"].max(), aim)
+        aimed = part * cost[dense.index[0]]
+        _log(ax, [*costs.to_numpy().ravel(), aimed])
+        _aim(ax, aimed, 100 * dense["accuracy"].max())
         on_front = table[front] > 0
         _front(ax, cost[on_front], 100 * table.loc[on_front, "accuracy"])
         for place, row in enumerate(table.itertuples()):
             _point(ax, row, costs.loc[place])
         ax.set_xlabel(title)
-    left.set_ylabel("accuracy on test images, %")
+    left.set_title("accuracy, % against latency", loc="left")
+    right.set_title("accuracy, % against parameters", loc="left")
     right.tick_params(labelleft=False)
-    _list(key, table)
-    look.settle(fig)  # numbers go where there is room
-    for ax, costs in ((left, table[list(_LATENCY)]), (right, millions)):
-        _numbers(ax, costs.to_numpy(float), 100 * table[["accuracy", "low", "high"]].to_numpy(float))
+    key.set_axis_off()
+    key.legend(handles=_keys(table), loc="center left", ncols=4, frameon=False, borderpad=0, columnspacing=1.2)
+    look.settle(fig)  # names go where there is room
+    for ax, costs, front, *_ in of_panels:
+        named = (table[front] > 0) | (table["design"] == DENSE)
+        names = [_name(row) if there else "" for row, there in zip(table.itertuples(), named, strict=True)]
+        _label(ax, names, costs.to_numpy(float), 100 * table[["accuracy", "low", "high"]].to_numpy(float))
     return fig
+
+
+def _keys(table: pd.DataFrame) -> list[Line2D]:
+    """What colours and markers are, and the marks of what is aimed at."""
+    firsts = table.drop_duplicates("family")
+    keys = [
+        Line2D([], [], linestyle="", label=_FAMILIES[row.family][0], **_look(row) | {"markersize": 5})
+        for row in firsts.itertuples()
+    ]
+    keys += [
+        Line2D([], [], color=look.INK, alpha=0.15, linewidth=7, label="accuracy aimed at"),
+        Line2D([], [], color=look.FAINT, linestyle="--", linewidth=1, label="cost aimed at"),
+        Line2D([], [], color=look.GREY, linewidth=3, alpha=0.45, label="none is better in both"),
+    ]
+    return keys
 
 
 def _family(row: object) -> str:
@@ -103,15 +122,13 @@ def _log(ax: Axes, costs: list[float]) -> None:
     ax.set_xscale("log")
     ax.set_xlim(min(costs) / 1.15, max(costs) * 1.15)
     growth.plain_log(ax.xaxis)
-    ax.yaxis.set_major_formatter(shared.PLAIN)
+    ax.yaxis.set_major_formatter(look.PLAIN)
 
 
-def _aim(ax: Axes, cost: float, accuracy: float, words: str) -> None:
+def _aim(ax: Axes, cost: float, accuracy: float) -> None:
     """A band as far below the dense accuracy as counts for nothing, a line at the cost aimed at, where both meet."""
     ax.axhspan(accuracy - 100 * claims.POINT, accuracy, color=look.INK, alpha=0.1, lw=0, zorder=0)
     ax.axvline(cost, color=look.FAINT, linestyle="--", linewidth=1, zorder=0)
-    beside = {"xytext": (-3, 4), "textcoords": "offset points", "xycoords": ax.get_xaxis_transform()}
-    ax.annotate(words, (cost, 0), **beside, rotation=90, ha="right", fontsize=7.5, color=look.FAINT)
 
 
 def _front(ax: Axes, costs: pd.Series, accuracy: pd.Series) -> None:
@@ -129,31 +146,14 @@ def _point(ax: Axes, row: object, costs: pd.Series) -> None:
     ax.errorbar([cost], [100 * row.accuracy], 100 * upright, level, **drawn)
 
 
-def _list(ax: Axes, table: pd.DataFrame) -> None:
-    """Number, marker and name of every network, under what decides which parts of it go."""
-    ax.set_axis_off()
-    ax.set_xlim(0, 1)
-    line = 0
-    for family, rows in table.groupby("family", sort=False):
-        ax.text(0, line, _FAMILIES[family][0], fontsize=7.5, fontweight="bold", va="center")
-        line += 1
-        for row in rows.itertuples():
-            ax.plot([0.04], [line], **_look(row) | {"markersize": 5})
-            ax.text(0.17, line, f"{row.Index + 1}", fontsize=7.5, va="center", ha="right")
-            ax.text(0.2, line, look.fit(_name(row), 1.75, 7.5, 1), fontsize=7.5, va="center")
-            line += 1
-    ax.text(0, line, "0.4, 0.2, ...: of the multiply-adds", fontsize=7.5, va="center", color=look.FAINT)
-    ax.set_ylim(max(line, 20) + 0.5, -0.5)
-
-
 def _name(row: object) -> str:
     if row.design != DENSE:
         return row.design
-    return f"{DENSE}, retrained alike" if row.moment == AFTER else f"{DENSE}, as trained"
+    return f"{DENSE}, retrained" if row.moment == AFTER else f"{DENSE}, as trained"
 
 
-def _numbers(ax: Axes, costs: np.ndarray, accuracies: np.ndarray) -> None:
-    """The number of each point beside it, where it covers least of the points, bars and numbers that are there.
+def _label(ax: Axes, names: list[str], costs: np.ndarray, accuracies: np.ndarray) -> None:
+    """Names beside their points, where they cover least of the points, bars and names that are there; "": none.
 
     costs, accuracies: value, low and high, `[points, 3]`.  The layout of the figure has to be final.
     """
@@ -163,16 +163,19 @@ def _numbers(ax: Axes, costs: np.ndarray, accuracies: np.ndarray) -> None:
     level = np.stack([low[:, 0], at[:, 1] - 1, high[:, 0], at[:, 1] + 1], 1)
     taken = np.concatenate([np.hstack([at - 4, at + 4]), upright, level])  # boxes: left, bottom, right, top
     inside = np.hstack([ax.get_position().p0, ax.get_position().p1]) * 72 * np.tile(ax.figure.get_size_inches(), 2)
-    far = np.repeat([1.0, 1.5, 2.2], len(_WAYS))
+    far = np.repeat([1.0, 2.0, 3.5], len(_WAYS))
     for place, middle in enumerate(at):
-        half = np.array([2.6 * len(str(place + 1)), 4.2])  # of the number
-        asides = far[:, None] * np.tile(_WAYS, (3, 1)) * (half + 4)
+        if not names[place]:
+            continue
+        half = np.array([0.5 * lettering.mean_width(names[place]) * look.SMALLEST * len(names[place]), 4.2])
+        asides = np.tile(_WAYS, (3, 1)) * (half + 4 + 7 * (far[:, None] - 1))
         boxes = np.hstack([middle + asides - half, middle + asides + half])
-        covered = np.nansum(_overlaps(boxes, taken), axis=1) - _overlaps(boxes, inside[None])[:, 0]
-        best = np.argmin(covered + 4 * far)
+        covered = np.nansum(_overlaps(boxes, taken), axis=1) - 20 * _overlaps(boxes, inside[None])[:, 0]
+        best = np.argmin(covered + 8 * far)
         taken = np.vstack([taken, boxes[best]])
         beside = {"xytext": asides[best], "textcoords": "offset points", "ha": "center", "va": "center"}
-        ax.annotate(f"{place + 1}", (costs[place, 0], accuracies[place, 0]), **beside, fontsize=7, zorder=4)
+        at_point = (costs[place, 0], accuracies[place, 0])
+        ax.annotate(names[place], at_point, **beside, fontsize=look.SMALLEST, zorder=4)
 
 
 def _overlaps(some: np.ndarray, others: np.ndarray) -> np.ndarray:

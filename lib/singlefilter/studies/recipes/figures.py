@@ -25,6 +25,11 @@ def _alt(table: pd.DataFrame) -> str:
     )
 
 
+def _title(table: pd.DataFrame) -> str:
+    best = table.loc[table["chosen"].idxmax()]
+    return f"The chosen recipe reaches {number(100 * best['test_accuracy'])}\u00a0% on test images"
+
+
 FIGURES = (
     Declaration(
         name="recipes",
@@ -36,5 +41,6 @@ FIGURES = (
         shows="Accuracy after the last epoch of each recipe, on held-out images, which choose, and on test images.",
         note=_note,
         alt=_alt,
+        sees=_title,
     ),
 )

@@ -16,6 +16,12 @@ def _alt(table: pd.DataFrame) -> str:
     )
 
 
+def _title(table: pd.DataFrame) -> str:
+    counts = table["verdict"].value_counts()
+    said = ", ".join(f"{counts.get(verdict, 0)} {verdict}" for verdict in charts.VERDICTS)
+    return f"Claims: {said}"
+
+
 FIGURES = (
     Declaration(
         name="claims",
@@ -29,5 +35,6 @@ FIGURES = (
             "dotted line: zero."
         ),
         alt=_alt,
+        sees=_title,
     ),
 )

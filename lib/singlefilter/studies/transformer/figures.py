@@ -3,6 +3,7 @@
 import pandas as pd
 
 from singlefilter.studies.declaration import Declaration, course, span
+from singlefilter.studies.rules import TAU, kendall_tau
 from singlefilter.studies.transformer import charts, tables
 
 
@@ -25,6 +26,15 @@ def _alt(table: pd.DataFrame) -> str:
     )
 
 
+def _title(table: pd.DataFrame) -> str:
+    rises = [
+        unit
+        for unit, rows in table.groupby("unit", sort=False)
+        if kendall_tau(rows.sort_values("depth")["snr"].to_numpy(float)) >= TAU
+    ]
+    return f"SNR rises with depth for {' and '.join(rises) or 'no kind of unit'}"
+
+
 FIGURES = (
     Declaration(
         name="by_block",
@@ -37,5 +47,6 @@ FIGURES = (
         "the filters of a convolutional network by layer.",
         note=_note,
         alt=_alt,
+        sees=_title,
     ),
 )
