@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib import font_manager
 
-from singlefilter import drawing, lettering
+from singlefilter import drawing, lettering, tablefiles
 from singlefilter.figures import files
 from tests.figures.made_up import CIFAR, one_filter_table, samples_table
 
