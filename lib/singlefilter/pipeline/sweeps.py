@@ -95,7 +95,7 @@ def complete(
     kept = {folder for folders in known for folder in folders if store.is_complete(folder)}
     waiting = {n: run for n, run in enumerate(runs) if not (known[n] and known[n] <= kept)}
     if not waiting:  # nothing is written then, as it may not be
-        return Done(len(runs), len(runs), time.perf_counter() - begun, 0)
+        return Done(len(runs), len(runs), time.perf_counter() - begun, 0, tuple(sorted(_threads(kept))))
     costs = {n: run.cost if isinstance(run, Task) else _cost(run.profile) for n, run in waiting.items()}
     waiting = {n: waiting[n] for n in sorted(costs, key=costs.__getitem__, reverse=True)}
     with (

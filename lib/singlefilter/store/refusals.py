@@ -35,7 +35,7 @@ def full(path: Path, needed: int | None = None, number: int = errno.ENOSPC) -> F
     with contextlib.suppress(OSError):
         there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
         sizes.append(f"{in_bytes(shutil.disk_usage(there).free)} free")
-    return Full(number, f"{path}: no room ({', '.join([os.strerror(number), *sizes])}); {_SAFE}")
+    return Full(number, f"{path}: no room on its disk ({', '.join([os.strerror(number), *sizes])}); {_SAFE}")
 
 
 def is_full(error: BaseException | None) -> bool:
