@@ -96,7 +96,7 @@ def test_many_clusters_are_cut_short_in_words():
     table = one_filter_table([f"name_{i}" for i in range(40)])
     diagonal = table["true_index"] == table["out_index"]
     table = table.assign(clipped=diagonal.astype(int), cluster=np.where(diagonal, table["true_index"], -1))
-    assert re.search(r"and 29 more ■ noise: 0 elements", words(draw("one_filter", table.assign(**CIFAR))))
+    assert re.search(r"and 31 more ■ noise: 0 elements", words(draw("one_filter", table.assign(**CIFAR))))
 
 
 def test_samples_show_what_is_there_and_say_what_is_not():
@@ -127,3 +127,15 @@ def test_claims_have_a_row_for_each_profile():
     said = [text.get_text() for text in texts(fig)]
     assert [said.count(verdict) for verdict in ("supported", "undecided", "not supported")] == [2, 2, 2]
     assert said.count("accuracy rises with the layer") == 1
+
+
+def test_lists_of_clusters_stay_beside_their_filter():
+    names = [f"a_label_of_some_length_{i}" for i in range(100)]
+    first = one_filter_table(names)
+    diagonal = first["true_index"] == first["out_index"]
+    first = first.assign(clipped=diagonal.astype(int), cluster=np.where(diagonal, first["true_index"] // 7, -1))
+    both = pd.concat([first, first.assign(filter=8)], ignore_index=True).assign(**CIFAR)
+    fig = draw("one_filter", both)
+    fig.draw_without_rendering()
+    above, below = ([text.get_window_extent() for text in ax.texts] for ax in (fig.axes[3], fig.axes[7]))
+    assert len(above) > 8 and min(box.y0 for box in above) > max(box.y1 for box in below)

@@ -101,13 +101,15 @@ def one_filter(table: pd.DataFrame) -> Figure:
         typical = ", typical" if "which" in rows and rows["which"].iloc[0] == tables.TYPICAL else ""
         field.set_title(f"{rows['cut'].iloc[0]}, filter {rows['filter'].iloc[0]}{typical}", loc="left")
         field.set_ylabel("true label")
-    titles = (f"ones: above {threshold:g}", "in cluster order", "clusters by name")
+    titles = (f"ones: above {threshold:g}", "in cluster order", "clusters")
     for ax, title in zip(axes[0, 1:], titles, strict=True):
         ax.set_title(title)
     for ax in axes[-1, :3]:
         ax.set_xlabel("output unit")
     extend = "min" if below else "neither"
-    bar = fig.colorbar(drawn, ax=axes[:, 0].tolist(), location="bottom", extend=extend, fraction=0.02, pad=0.01)
+    thin = 0.06 / len(filters)  # of the height of all rows
+    bar_of = {"location": "bottom", "extend": extend, "fraction": thin, "pad": 0.03 / len(filters), "aspect": 16}
+    bar = fig.colorbar(drawn, ax=axes[:, 0].tolist(), **bar_of)
     bar.set_ticks([-1, 0, threshold, 1], labels=["\u22121", "0", f"{threshold:g}", "1"])
     bar.ax.axvline(threshold, color=look.INK, linewidth=1)
     bar.set_label("field / its largest element")
@@ -180,11 +182,11 @@ def _names(ax: Axes, rows: pd.DataFrame) -> None:
     ax.set_axis_off()
     ax.set_box_aspect(1)
     clusters = list(_clusters(rows))
-    line, free = 0, 11  # lines
+    line, free = 0, 9  # lines; one more says how many are left, and one the noise
     for number, (cluster, members) in enumerate(clusters):
         labels = members["true_label"]
         between = ", " if labels.str.len().max() > 1 else "  "  # a comma may be a label
-        words = look.fit(f"{cluster}:  {between.join(map(look.spoken, labels))}", 1.3, look.SMALLEST, 4)
+        words = look.fit(f"{cluster}:  {between.join(map(look.spoken, labels))}", 1.3, look.SMALLEST, 3)
         needed = words.count("\n") + 1
         if line + needed > free:
             _entry(ax, line, "none", f"and {len(clusters) - number} more")

@@ -26,7 +26,7 @@ RULES = (
         "C7",
         "AFCC dilutes the head strongly without loss of accuracy",
         "accuracy after retraining under AFCC at the last cut, minus that of the dense head, as trained or retrained "
-        "alike, whichever is the better",
+        "the same way, whichever is the better",
         0,
         _PAIRED,
         "paper, abstract",
@@ -42,8 +42,8 @@ RULES = (
     Rule(
         "C11",
         f"a network {FASTER:g} times faster with {SMALLER:g} of the parameters is as accurate",
-        "accuracy of the best such network minus that of the dense one, as trained or retrained alike, whichever is "
-        "the better; the best is chosen on every other test image and judged on the others",
+        "accuracy of the best such network minus that of the dense one, as trained or retrained the same way, "
+        "whichever is the better; the best is chosen on every other test image and judged on the others",
         0,
         _PAIRED,
         "press text on the paper",
