@@ -29,7 +29,7 @@ _PANELS = {
 @look.draws("layer", "view", "positions", *shared.with_ends(*_PANELS), "filters")
 def geometry(table: pd.DataFrame) -> Figure:
     """Rank, linked pairs, clusters, noise and SNR by layer: map as it is, pooled, and before the last pool."""
-    fig = look.canvas(5.1, width=8.6)
+    fig = look.canvas(4.6)
     grid = fig.add_gridspec(3, 3, height_ratios=(0.08, 1, 1))
     key = fig.add_subplot(grid[0, :])
     axes = np.array([[fig.add_subplot(grid[row, column]) for column in range(3)] for row in (1, 2)])
@@ -48,7 +48,7 @@ def geometry(table: pd.DataFrame) -> Figure:
     bounds = table[table["view"] == "map as it is"].sort_values("layer")
     rank.plot(bounds["layer"], bounds["positions"], ":", color=look.INK, linewidth=1)
     rank.set_yscale("log")
-    rank.yaxis.set_major_formatter(shared.PLAIN)
+    rank.yaxis.set_major_formatter(look.PLAIN)
     linked.set_ylim(0, 104)
     for ax in (axes[0, 2], axes[1, 0]):
         ax.set_ylim(0, None)

@@ -22,7 +22,7 @@ _INTERVALS = tuple(f"{name}{end}" for name in _PANELS for end in look.ENDS)
 @look.draws("head", "outputs", "positions", *_INTERVALS, "others", "filters", "labels", "images")
 def own_classifier(table: pd.DataFrame) -> Figure:
     """Six quantities of the head trained here and of the own classifier, among some outputs and among all."""
-    fig = look.canvas(3.6, width=8.6)
+    fig = look.canvas(3.6)
     axes = fig.subplots(2, 3, sharey=True)
     places = np.arange(len(table))
     for ax, (name, title) in zip(axes.flat, _PANELS.items(), strict=True):
@@ -34,7 +34,12 @@ def own_classifier(table: pd.DataFrame) -> Figure:
             if np.isfinite(values[place]):
                 number = f"{values[place]:.1f}" if values[place] >= 10 else f"{values[place]:.2f}"
                 ax.annotate(
-                    number, (values[place], place), (0, 6), textcoords="offset points", ha="center", fontsize=7.5
+                    number,
+                    (values[place], place),
+                    (0, 6),
+                    textcoords="offset points",
+                    ha="center",
+                    fontsize=look.SMALLEST,
                 )
         ax.set_title(look.with_symbols(title), loc="left", fontsize=8.5)
         ax.set_yticks(places, [f"{look.fit(row.head, 1.6, 8, 2)} ({row.outputs:,})" for row in table.itertuples()])
@@ -51,7 +56,7 @@ def own_classifier(table: pd.DataFrame) -> Figure:
 def own_fields(table: pd.DataFrame) -> Figure:
     """The ones of a filter, labels in cluster order down, all outputs across; below, how many each output has."""
     labels, outputs = int(table["labels"].iloc[0]), int(table["outputs"].iloc[0])
-    fig = look.canvas(4.6, width=9.4)
+    fig = look.canvas(4.4)
     ones, counts = fig.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     for cluster, rows in table.groupby("cluster"):
         colour = pictures.CLUSTERS[cluster % len(pictures.CLUSTERS)] if cluster >= 0 else pictures.NOISE
@@ -67,8 +72,8 @@ def own_fields(table: pd.DataFrame) -> Figure:
     last = 0.0
     for output in per_output.sort_values(ascending=False, kind="stable").index[:6].sort_values():
         place = max(float(output), last + 0.11 * outputs)
-        name = look.fit(look.spoken(table.loc[table["output"] == output, "out_label"].iloc[0]), 1.1, 7, 1)
+        name = look.fit(look.spoken(table.loc[table["output"] == output, "out_label"].iloc[0]), 1.0, look.SMALLEST, 1)
         at = (min(place, 0.93 * outputs), 1.12 * per_output.max())
-        counts.annotate(name, (output, per_output[output]), at, fontsize=7, ha="center", color=look.INK)
+        counts.annotate(name, (output, per_output[output]), at, fontsize=look.SMALLEST, ha="center", color=look.INK)
         last = place
     return fig
