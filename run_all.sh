@@ -4,10 +4,17 @@
 set -euo pipefail
 unset CDPATH # with it, cd prints and may go elsewhere
 
+# What the environment says of other Pythons, repositories and encodings is not meant for this project.
+unset PYTHONHOME PYTHONSTARTUP PYTHONSAFEPATH PYTHONINSPECT PYTHONPLATLIBDIR __PYVENV_LAUNCHER__
+unset GIT_DIR GIT_WORK_TREE GIT_COMMON_DIR GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES
+unset GIT_CEILING_DIRECTORIES GIT_NAMESPACE GIT_PREFIX PIP_TARGET PIP_PREFIX PIP_USER
+export PYTHONUTF8=1
+[ -d "${TMPDIR:-/}" ] || unset TMPDIR
+
 started_in=$PWD
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 cd "$here"
-stamp=.venv/singlefilter-setup
+stamp=.venv/singlefilter-setup lock=.venv.lock
 
 fail() { # fail CODE WORDS...: the reason on standard error, then the end
     local code=$1
@@ -23,6 +30,39 @@ profile_names() {
 
 profile_value() { # profile_value FILE KEY: the value of a line "KEY: value", without quotes
     sed -n "s/^$2:[[:space:]]*//p" "$1" | sed -e 's/[[:space:]]#.*$//' -e "s/^[\"']//" -e "s/[\"'][[:space:]]*\$//"
+}
+
+nearest() { # nearest WORD CHOICES...: " did you mean CHOICE?", for the one that is few letters away or has it inside
+    local word=$1
+    shift
+    printf '%s\n' "$@" | WORD=$word awk '
+        function distance(a, b,    i, j, cost, row, last, kept) {
+            for (j = 0; j <= length(b); j++) row[j] = j
+            for (i = 1; i <= length(a); i++) {
+                last = row[0]
+                row[0] = i
+                for (j = 1; j <= length(b); j++) {
+                    kept = row[j]
+                    cost = last + (substr(a, i, 1) != substr(b, j, 1))
+                    if (row[j] + 1.1 < cost) cost = row[j] + 1.1 # rather what has all letters of the word
+                    if (row[j - 1] + 1 < cost) cost = row[j - 1] + 1
+                    row[j] = cost
+                    last = kept
+                }
+            }
+            return row[length(b)]
+        }
+        BEGIN { word = tolower(ENVIRON["WORD"]); best = int((length(word) + 2) / 3) + 1 }
+        {
+            name = tolower($0)
+            far = distance(word, name)
+            if (length(word) > 2 && index(name, word) && far >= best) far = best - 0.5
+            sub(/^[0-9][0-9]_/, "", name)
+            short = distance(word, name)
+            if (short < far) far = short
+            if (far < best) { best = far; found = $0 }
+        }
+        END { if (found != "") printf " did you mean %s?", found }' 2>/dev/null || true
 }
 
 usage() {
@@ -87,7 +127,10 @@ while [ $# -gt 0 ]; do
             dashes=yes more_args=("$@")
             break
             ;;
-        *) fail 2 "there is no option '$1'; ./run_all.sh --help lists those there are" ;;
+        *)
+            options=(--profile --only --lab --figures --data-dir --fresh --test --bench --cpu --help)
+            fail 2 "there is no option '$1';$(nearest "$1" "${options[@]}") ./run_all.sh --help lists those there are"
+            ;;
     esac
     shift
 done
@@ -122,17 +165,21 @@ case $profile in
     *)
         case $profile in */*) found='' ;; *) found=lib/singlefilter/profiles/$profile.yaml ;; esac
         [ -f "$found" ] ||
-            fail 2 "there is no profile '$profile'; those there are: $(profile_names | tr '\n' ' ')" \
+            # shellcheck disable=SC2046  # a word each
+            fail 2 "there is no profile '$profile';$(nearest "$profile" $(profile_names))" \
+                "those there are: $(profile_names | tr '\n' ' ')" \
                 "(or the path of a .yaml file of your own)"
         ;;
 esac
 
 if [ -n "$only" ]; then
     case $only in [0-9] | [0-9][a-z]) only=0$only ;; esac
-    numbers=$(find notebooks -name '[0-9][0-9]*_*.ipynb' -exec basename {} \; | cut -d _ -f 1 | LC_ALL=C sort | tr '\n' ' ')
+    names=$(find notebooks -name '[0-9][0-9]*_*.ipynb' -exec basename {} .ipynb \; | LC_ALL=C sort)
+    numbers=$(echo "$names" | cut -d _ -f 1 | tr '\n' ' ')
     case " $numbers" in
         *" $only "*) ;;
-        *) fail 2 "there is no notebook '$only'; those there are: $numbers" ;;
+        # shellcheck disable=SC2086  # a word each
+        *) fail 2 "there is no notebook '$only';$(nearest "$only" $names) those there are: $numbers" ;;
     esac
 fi
 
@@ -165,15 +212,57 @@ find_python() { # a Python on PATH that the tests know, else any that is new eno
     return 1
 }
 
-make_venv() {
-    local found uv
-    found=$(find_python) || fail 1 "no Python 3.11 or newer is on PATH; install one (python.org, your system's" \
-        "packages, conda or pyenv) and run this again"
+try_lock() { # try_lock PYTHON FLAG: 0 when the lock on file 9 is ours, 1 when another has it, 2 where there are none
+    "$1" -c 'import fcntl, sys
+try:
+    fcntl.flock(9, fcntl.LOCK_EX | getattr(fcntl, sys.argv[1], 0))
+except BlockingIOError:
+    sys.exit(1)
+except OSError:
+    sys.exit(2)' "$2"
+}
+
+# The lock is on an open file, which all have that this script starts: it is held as long as any of them lives,
+# though the script was killed, and no longer.  bash 3.2 and macOS have no other such lock than Python's.
+take_lock() { # take_lock PYTHON: from here on nobody else makes .venv; waits for who does so now
+    local result=0 who
+    { : >>"$lock"; } 2>/dev/null ||
+        fail 1 "$here cannot be written, so no .venv can be made in it: activate an environment that has what is" \
+            "needed (python3 lib/singlefilter/environment.py lists it), or copy the project to a folder of yours"
+    exec 9>>"$lock"
+    try_lock "$1" LOCK_NB || result=$?
+    if [ $result = 1 ]; then
+        who=$(cat "$lock")
+        case $who in
+            "process "[0-9]*)
+                who=${who#process }
+                if kill -0 "${who%%,*}" 2>/dev/null; then
+                    echo "process $who, is setting .venv up; waiting for it to end"
+                else
+                    echo "process $who, was killed, and what it started is still setting .venv up;" \
+                        "waiting for that to end"
+                fi
+                ;;
+            *) echo "another run is setting .venv up; waiting for it to end" ;;
+        esac
+        result=0
+        try_lock "$1" wait || result=$?
+    fi
+    [ $result != 2 ] || echo "no locks work here, so see that no other run sets .venv up at the same time" >&2
+    echo "process $$, since $(date +%H:%M)" >"$lock"
+}
+
+make_venv() { # make_venv PYTHON: from nothing, under the lock
+    local found=$1 uv cache
     echo "making .venv with $("$found" -V) ($found); the first time this downloads some gigabytes"
-    mkdir .venv 2>/dev/null || fail 1 "another run is making .venv at this moment; wait for it to end"
-    echo "unfinished, process $$" >"$stamp"
+    # It appears with its stamp in it, so that no kill leaves one that nobody is known to have made.
+    rm -rf .venv.new
+    { mkdir .venv.new && echo "unfinished" >".venv.new/${stamp#*/}" && mv .venv.new .venv; } ||
+        fail 1 "$here/.venv could not be made; the line above says why"
     "$found" -m venv .venv ||
         fail 1 "$found cannot make an environment (on Debian and Ubuntu: apt install python3-venv)"
+    cache=${UV_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-/}/.cache}/uv}
+    if ! { mkdir -p "$cache" && [ -w "$cache" ]; } 2>/dev/null; then export UV_CACHE_DIR=$here/.venv/uv-cache; fi
 
     # uv and not pip installs the set: pip would take a file of torch that lies on the machine, a CPU build,
     # with torchvision from the index, a CUDA build, and the two do not work together.
@@ -188,6 +277,7 @@ make_venv() {
     "$uv" pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation -e . ||
         fail 1 "the library in lib/ could not be installed; the lines above say why"
     satisfied .venv/bin/python || fail 1 "what was installed does not pass the check above"
+    rm -rf .venv/uv-cache
     echo "$wanted" >"$stamp"
 }
 
@@ -214,37 +304,39 @@ borrow() { # an environment that is not ours: the library is used from lib/, not
     export PYTHONPATH=$here/lib${PYTHONPATH:+:$PYTHONPATH}
 }
 
+is_set_up() { [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && .venv/bin/python -c '' 2>/dev/null; }
+
 set_up_venv() { # leaves a .venv that has everything, or ends with the reason
-    local state='' process
-    if [ -f "$stamp" ]; then state=$(cat "$stamp"); fi
-    if [ "$state" = "$wanted" ] && .venv/bin/python -c '' 2>/dev/null; then
+    local found
+    if is_set_up; then
         echo "using .venv (set up already)"
         return
     fi
-    case $state in
-        unfinished*)
-            process=${state##* }
-            if kill -0 "$process" 2>/dev/null; then
-                fail 1 "process $process is setting .venv up; wait for it (if there is none, remove .venv)"
-            fi
-            echo "an earlier set-up of .venv did not finish; making it again"
-            rm -rf .venv
-            ;;
-        complete*)
-            echo ".venv is for other requirements, another place, or a Python that is gone; making it again"
-            rm -rf .venv
-            ;;
-        *)
-            if [ -e .venv ]; then
-                satisfied .venv/bin/python ||
-                    fail 1 "this .venv was not made by run_all.sh and does not have what is needed (above);" \
-                        "complete it, or move it away and run this again"
-                borrow .venv
-                return
-            fi
-            ;;
-    esac
-    make_venv
+    if [ -e .venv ] || [ -L .venv ]; then
+        [ -d .venv ] || fail 1 "$here/.venv is no folder; move it away and run this again"
+        if [ ! -e "$stamp" ] && [ -n "$(ls -A .venv)" ]; then
+            satisfied .venv/bin/python ||
+                fail 1 "this .venv was not made by run_all.sh and does not have what is needed (above);" \
+                    "complete it, or move it away and run this again"
+            borrow .venv
+            return
+        fi
+    fi
+    found=$(find_python) || fail 1 "no Python 3.11 or newer is on PATH; install one (python.org, your system's" \
+        "packages, conda or pyenv) and run this again"
+    take_lock "$found"
+    if is_set_up; then
+        echo "using .venv (set up by that run)"
+    else
+        case $(cat "$stamp" 2>/dev/null) in
+            complete*) echo ".venv is for other requirements, another place, or a Python that is gone; making it again" ;;
+            *) [ ! -e .venv ] || echo "an earlier set-up of .venv did not finish; making it again" ;;
+        esac
+        rm -rf .venv.old # moved away first: half of one without its stamp would be taken for somebody else's
+        if [ -e .venv ]; then mv .venv .venv.old && rm -rf .venv.old; fi
+        make_venv "$found"
+    fi
+    exec 9>&-
 }
 
 if [ "${VIRTUAL_ENV:-}" -ef .venv ]; then # ours: treated as if it were not active, so that it can be made again
@@ -263,6 +355,7 @@ else
         printf 'not using the active environment, %s:\n%s\n' "${VIRTUAL_ENV:-${CONDA_PREFIX:-}}" "$lacks"
     fi
     python=$here/.venv/bin/python
+    export PYTHONPATH=$here/lib # that of another clone would run in its place
     unset PYTHONDONTWRITEBYTECODE # every notebook starts a Python; compiling torch anew each time costs seconds
     set_up_venv
 fi

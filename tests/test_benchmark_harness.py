@@ -1,6 +1,5 @@
 """How benchmarks are timed, compared and drawn: fairly, in a table that says what was done."""
 
-import io
 import math
 import sys
 import types
@@ -114,12 +113,12 @@ def test_exponents_of_known_powers():
     assert math.isnan(scaling.exponent(sizes, np.array([1, 2, 0, 3])))
 
 
-def test_charts_show_the_rows():
+def test_charts_show_the_rows(tmp_path):
     rows = table.compare("b", "few", timed({"ours": 2.0, "naive": 12.0}, 0.5), {"naive": 0.0}, 0, {"naive": 50})
     rows.append(table.absolute("m", "large", "ours", peak_mb=500.0, target_mb=400.0))
     about = {"profile": "benchmarks", "data": "random", "network": "VGG-16", "seed": "1"}
-    written = pd.DataFrame(rows).assign(**about).to_csv(index=False)
-    again = files.read_table(io.StringIO(written))
+    pd.DataFrame(rows).assign(**about).to_csv(tmp_path / "benchmarks.csv", index=False)
+    again = files.read_table(tmp_path / "benchmarks.csv")
     fig = registry.OF_A_MACHINE["benchmarks"].drawn(again.assign(extrapolated=again["extrapolated"] == "True"))
     ratios, parts = fig.axes
     assert [patch.get_width() for patch in ratios.patches] == [6]

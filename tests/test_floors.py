@@ -32,10 +32,14 @@ ROOMS = (
         "provenance",
         "profiles",
         "drawing",
+        "tablefiles",
+        "lifelines",
         "lettering",
         "progress",
         "environment",
         "distributed",
+        "surroundings",
+        "interpreter",
     ),  # "": the library's own face
 )
 FLOORS = {room: len(ROOMS) - place for place, rooms in enumerate(ROOMS) for room in rooms}

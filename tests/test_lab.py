@@ -82,7 +82,12 @@ def test_it_is_started_for_this_machine_alone_and_finds_the_project(project, sta
     lab()
     command, environment = started[0]
     assert command[:3] == [sys.executable, "-m", "jupyterlab"]
-    assert command[3:] == [f"--ServerApp.root_dir={project / 'my_notebooks'}", "--ServerApp.ip=localhost"]
+    assert command[3:] == [
+        f"--ServerApp.root_dir={project / 'my_notebooks'}",
+        "--ServerApp.ip=localhost",
+        "--ServerApp.kernel_spec_manager_class=singlefilter.interpreter.Specs",
+    ]
+    assert environment["PYTHONPATH"].split(os.pathsep)[0] == str(ROOT / "lib")
     assert environment["SINGLEFILTER_HOME"] == str(project)
     assert progress.UNWATCHED not in environment  # or the notebooks would show no widgets
     monkeypatch.setattr(os, "geteuid", lambda: 0)

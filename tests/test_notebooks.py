@@ -96,8 +96,8 @@ def home(tiny_home, tmp_path_factory):
 @pytest.fixture(scope="module")
 def executed(home):
     """Copies of all notebooks by number, run in order by the function that the command line calls."""
-    tiny = str(home / "tiny.yaml")
-    return {notebooks.number(path): notebooks.execute(path, tiny, "tiny", None) for path in NOTEBOOKS}
+    asked = notebooks.Asked(str(home / "tiny.yaml"), "tiny")
+    return {notebooks.number(path): notebooks.execute(path, asked) for path in NOTEBOOKS}
 
 
 def outputs(copy: Path) -> list[dict]:

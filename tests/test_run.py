@@ -1,6 +1,5 @@
 """The command line, called in process: what it does, what it says, and with which status it ends."""
 
-import json
 import os
 import signal
 import time
@@ -11,8 +10,9 @@ import pytest
 from singlefilter import commands, figures, notebooks, profiles, run, site, store
 from singlefilter.figures import registry
 from singlefilter.networks import epochs, training
-from singlefilter.pipeline import stages
+from singlefilter.pipeline import stages, sweeps
 from singlefilter.studies.layers import tables
+from tests.notebooks.made_up import write
 
 
 @pytest.fixture
@@ -69,43 +69,63 @@ def test_wrong_use_is_status_2_and_a_message(home, command, arguments, message):
     assert not (home / "runs").exists()
 
 
-def test_a_notebook_by_its_number(home, command, monkeypatch):
-    (home / "notebooks").mkdir()
-    for name in ("01_data.ipynb", "04_one_filter.ipynb", "notes.ipynb"):
-        (home / "notebooks" / name).write_text('{"metadata": {}}')
+@pytest.fixture
+def without_work(monkeypatch):
+    """Names of the notebooks that `all` would have run, without anything else that it does."""
     executed = []
-    monkeypatch.setattr(notebooks, "execute", lambda path, *_: executed.append(path.name))
-    monkeypatch.setattr(commands, "_complete", lambda _: None)
-    monkeypatch.setattr(site, "build", lambda names: home / "site" / "index.html")  # tests/site has its tests
+    monkeypatch.setattr(notebooks.running, "_execute", lambda path, *_: executed.append(path.stem))
+    monkeypatch.setattr(commands, "_complete", lambda *_: None)
+    monkeypatch.setattr(site, "build", lambda names: "index.html")  # tests/site has its tests
+    return executed
+
+
+def test_a_notebook_by_its_number(home, command, monkeypatch, without_work):
+    for name in ("01_data", "04_one_filter", "notes"):
+        write(home, name)
     pages = []
     monkeypatch.setattr(commands, "_name_explorer", pages.append)
-    assert command("all")[0] == command("all", "--only", "4")[0] == 0
-    assert executed == ["01_data.ipynb", "04_one_filter.ipynb", "04_one_filter.ipynb"]
+    assert command("all", "--jobs", "1")[0] == command("all", "--only", "4")[0] == 0
+    assert without_work == ["01_data", "04_one_filter", "04_one_filter"]
     assert len(pages) == 1, "a single notebook may need less than the page does"
     status, _, err = command("all", "--only", "99")
     assert status == 2
     assert "--only 99: no such notebook; there are 01, 04" in err
+    status, _, err = command("all", "--jobs", "0")
+    assert (status, "--jobs: at least 1 is needed, 0 given" in err) == (2, True)
 
 
-def test_notebooks_about_a_group_that_the_profile_lacks(home, command, monkeypatch):
-    (home / "notebooks").mkdir()
-    for name, metadata in (("01_data", {}), ("07_width", {"singlefilter": {"group": "by_width"}}), ("10_claims", {})):
-        (home / "notebooks" / f"{name}.ipynb").write_text(json.dumps({"metadata": metadata}))
-    executed = []
-    monkeypatch.setattr(notebooks, "execute", lambda path, *_: executed.append(path.stem))
-    monkeypatch.setattr(commands, "_complete", lambda _: None)
-    monkeypatch.setattr(site, "build", lambda names: home / "site" / "index.html")  # tests/site has its tests
+def test_notebooks_about_a_group_that_the_profile_lacks(home, command, monkeypatch, without_work):
+    for name, about in (("01_data", {}), ("07_width", {"group": "by_width"}), ("10_claims", {})):
+        write(home, name, **about)
     monkeypatch.setattr(commands, "_name_explorer", lambda _: None)
     own = home / "own.yaml"
     own.write_text(
         "purpose: a test\nminutes: 1\ndata: {name: glyphs, labels: 5, train_per_label: 2, test_per_label: 2}\n"
     )
-    status, out, _ = command("all", "--profile", str(own))
-    assert (status, executed) == (0, ["01_data", "10_claims"])
+    status, out, _ = command("all", "--profile", str(own), "--jobs", "1")
+    assert (status, without_work) == (0, ["01_data", "10_claims"])
     assert "07_width ... passed over: profile own has no group by_width" in out
     status, _, err = command("all", "--profile", str(own), "--only", "07")
-    assert (status, len(executed)) == (2, 2)
+    assert (status, len(without_work)) == (2, 2)
     assert "profile own has no group by_width; copy it from one of glyphs-1000, laptop, paper, quick" in err
+
+
+def test_a_network_that_fails_keeps_no_notebook_from_running_unless_it_is_the_profiles_own(
+    tiny, tiny_home, command, monkeypatch, without_work, tmp_path
+):
+    def fails(*_):
+        raise sweeps.Failed("1 of 3 items failed, the others are done:\nother: Diverged: far away")
+
+    monkeypatch.setattr(commands, "_complete", fails)
+    monkeypatch.setattr(commands, "_name_explorer", lambda _: None)
+    monkeypatch.setattr(notebooks, "numbered", lambda: [write(tmp_path, "01_data")])
+    status, out, err = command("all", "--profile", str(tiny_home / "tiny.yaml"))
+    assert (status, without_work) == (1, ["01_data"])
+    assert "the notebooks run nevertheless" in out and "other: Diverged: far away" in err
+    monkeypatch.setattr(store, "is_complete", lambda _: False)
+    status, out, err = command("all", "--profile", str(tiny_home / "tiny.yaml"))
+    assert (status, without_work) == (1, ["01_data"])
+    assert "other: Diverged: far away" in err
 
 
 def test_a_mistake_in_a_profile_of_ones_own(home, tiny_home, command):

@@ -1,87 +1,26 @@
 """run_all.sh: what it says, what it refuses before any work, which environment it takes, what it calls.
 
-It runs in a small copy of the project whose Pythons and uv are stand-ins that write down how they were called,
-so nothing is installed and no network is needed.
+It runs in a small copy of the project whose Pythons and uv are stand-ins.
 """
 
-import os
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.standins import ROOT, copied, run_all, work
+
 PROFILES = sorted((ROOT / "lib" / "singlefilter" / "profiles").glob("*.yaml"))
 
 if not (ROOT / "run_all.sh").exists() or shutil.which("bash") is None:
     pytest.skip("needs a checkout with run_all.sh, and bash", allow_module_level=True)
 
-# Passes for a Python of any version; the check of the environment answers with $CHECK, `venv` makes one more.
-PYTHON = """#!/bin/sh
-echo "$0 $*" >>"$CALLS"
-case "$*" in
-  "-V") echo "Python 3.12.0" ;;
-  *"print(sys.executable)"*) echo "$0" ;;
-  *version_info*) exit "${TOO_OLD:-0}" ;;
-  *environment.py*) case "$0" in *.venv/*) exit "${VENV_CHECK:-0}" ;; esac
-     echo "FAIL  torch  missing"; exit "${CHECK:-1}" ;;
-  "-m venv .venv") mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
-  "-m singlefilter"*) echo "PYTHONPATH=${PYTHONPATH:-}" >>"$CALLS"
-     echo "DATA=${SINGLEFILTER_DATA:-}" >>"$CALLS"; exit "${RUN:-0}" ;;
-esac
-"""
-UV = """#!/bin/sh
-echo "uv $*" >>"$CALLS"
-case "$*" in *"-r requirements.lock"* | *torch-backend*) exit "${UV_RESULT:-0}" ;; esac
-"""
-
 
 @pytest.fixture
 def project(tmp_path):
-    """A copy of the project in a folder with a space in its name, and what it calls in `bin/`."""
-    root = tmp_path / "a project"
-    library = root / "lib" / "singlefilter"
-    shutil.copytree(ROOT / "lib" / "singlefilter" / "profiles", library / "profiles")
-    for name in ("run_all.sh", "requirements.lock", "pyproject.toml", "lib/singlefilter/environment.py"):
-        shutil.copy(ROOT / name, root / name)
-    (root / "notebooks").mkdir()
-    for name in ("01_data_sets.ipynb", "08_afcc.ipynb"):
-        (root / "notebooks" / name).touch()
-    (root / "bin").mkdir()
-    for name, text in (("python3", PYTHON), ("uv", UV)):
-        (root / "bin" / name).write_text(text)
-        (root / "bin" / name).chmod(0o755)
-    return root
-
-
-def run_all(project: Path, *arguments: str, cwd: Path | None = None, **variables: str):
-    """Run the copy; returns the finished process, with the calls it made as `.calls`."""
-    calls = project / "calls.txt"
-    calls.unlink(missing_ok=True)
-    environment = {"PATH": f"{project / 'bin'}:/usr/bin:/bin", "CALLS": str(calls), "HOME": os.environ["HOME"]}
-    # a python3.12 of this machine would be found before the stand-in
-    for name in ("python3.11", "python3.12", "python3.13"):
-        (project / "bin" / name).write_text("#!/bin/sh\nexit 1\n")
-        (project / "bin" / name).chmod(0o755)
-    ran = subprocess.run(
-        ["bash", str(project / "run_all.sh"), *arguments],
-        capture_output=True,
-        text=True,
-        cwd=cwd or project,
-        env=environment | variables,
-        timeout=60,
-        check=False,
-    )
-    ran.calls = calls.read_text() if calls.exists() else ""
-    return ran
-
-
-def work(ran) -> list[str]:
-    """The calls of the library, without the path of the Python."""
-    return [line.partition(" -m singlefilter ")[2] for line in ran.calls.splitlines() if " -m singlefilter " in line]
+    return copied(tmp_path)
 
 
 def test_help_lists_every_profile_and_option_and_does_nothing(project):
@@ -107,7 +46,13 @@ def test_help_lists_every_profile_and_option_and_does_nothing(project):
             "glyphs-1000 laptop laptop-d32 laptop-d64 laptop-efficientnet laptop-transformer "
             "paper paper-efficientnet paper-imagenet quick",
         ),
-        (["--profile=quik"], "no profile 'quik'"),
+        (["--profile=quik"], "no profile 'quik'; did you mean quick? those there are: glyphs-1000 "),
+        (["--profile", "lptop"], "no profile 'lptop'; did you mean laptop?"),
+        (["--profile", "Laptop64"], "did you mean laptop-d64?"),
+        (["--profile", "imagenet"], "did you mean paper-imagenet?"),
+        (["--profile", "zzzzz"], "no profile 'zzzzz'; those there are: glyphs-1000 "),
+        (["--figure"], "no option '--figure'; did you mean --figures?"),
+        (["--only", "data_set"], "did you mean 01_data_sets? those there are: 01 08"),
         (["--profile", "q*"], "no profile 'q*'"),
         (["--profile", "../profiles/quick"], "no profile '../profiles/quick'"),
         (["--profile", "my.yaml"], "my.yaml"),
@@ -201,14 +146,6 @@ def test_a_set_up_that_does_not_pass_the_check_is_not_used(project):
     assert "did not finish" in run_all(project).stdout
 
 
-def test_a_set_up_in_another_process_is_left_alone(project):
-    (project / ".venv").mkdir()
-    (project / ".venv" / "singlefilter-setup").write_text(f"unfinished, process {os.getpid()}\n")
-    ran = run_all(project)
-    assert ran.returncode == 1 and f"process {os.getpid()} is setting .venv up" in ran.stderr
-    assert "uv" not in ran.calls
-
-
 @pytest.mark.parametrize("changed", ["requirements.lock", "pyproject.toml"])
 def test_changed_requirements_are_set_up_again(project, changed):
     run_all(project)
@@ -265,17 +202,17 @@ def test_options_reach_the_command(project, tmp_path):
 def test_test_runs_lint_format_and_pytest_with_its_options(project):
     ran = run_all(project, "--test", "--", "-k", "two words")
     assert ran.returncode == 0
-    called = [line.partition(".venv/bin/python ")[2] for line in ran.calls.splitlines()]
-    assert called[-3:] == ["-m ruff check .", "-m ruff format --check .", "-m pytest -k two words"]
-    assert any(line.endswith("environment.py --quiet --extra dev") for line in called)
+    calls = [line.partition(".venv/bin/python ")[2] for line in ran.calls.splitlines()]
+    assert calls[-3:] == ["-m ruff check .", "-m ruff format --check .", "-m pytest -k two words"]
+    assert any(line.endswith("environment.py --quiet --extra dev") for line in calls)
 
 
 def test_bench_runs_the_benchmarks_with_their_options(project):
     for options in ([], ["--", "--only", "clusters", "--small"]):
         ran = run_all(project, "--bench", *options)
         assert ran.returncode == 0, ran.stderr
-        called = ran.calls.splitlines()[-1].partition(".venv/bin/python ")[2]
-        assert called == " ".join(["tests/benchmarks/run.py", *options[1:]])
+        call = ran.calls.splitlines()[-1].partition(".venv/bin/python ")[2]
+        assert call == " ".join(["tests/benchmarks/run.py", *options[1:]])
 
 
 def test_lab_starts_with_its_options_and_with_data_elsewhere(project, tmp_path):
@@ -284,7 +221,7 @@ def test_lab_starts_with_its_options_and_with_data_elsewhere(project, tmp_path):
     assert work(run_all(project, "--lab")) == ["lab --"]
     ran = run_all(project, "--lab", "--cpu", "--data-dir", str(data), "--", "--no-browser", "--port=9999")
     assert work(ran) == ["lab -- --no-browser --port=9999"]
-    assert f"DATA={data}\n" in ran.calls
+    assert f"DATA={data} " in ran.calls
     assert run_all(project, "--lab", RUN="3").returncode == 3
 
 

@@ -1,5 +1,9 @@
 import sys
 
-from singlefilter.run import main
+from singlefilter import surroundings
 
-sys.exit(main())
+if __name__ == "__main__":
+    surroundings.settle()  # before what reads the environment is imported
+    from singlefilter.run import main
+
+    sys.exit(main(sys.argv[1:]))

@@ -11,12 +11,13 @@ import os
 import sys
 import time
 import webbrowser
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 import pandas as pd
 
-from singlefilter import distributed, environment, explorer, notebooks, profiles, progress, site, store
+from singlefilter import distributed, environment, explorer, notebooks, profiles, progress, site, store, surroundings
 from singlefilter.figures import files, packing, publishing, registry
 from singlefilter.pipeline import stages, sweeps
 from singlefilter.studies.pruning import tables as pruning_tables
@@ -27,29 +28,77 @@ class UsageError(ValueError):
 
 
 def everything(options: argparse.Namespace) -> int:
-    """Run every notebook of a profile, or one, with the stages that they need."""
+    """Run every notebook of a profile, or one, with the stages that they need; in the end, name those that failed."""
+    jobs = _jobs(options)
     profile = profiles.load(options.profile)
     chosen = _chosen(options.only)
-    if options.only is not None and (group := notebooks.group(chosen[0])):
+    if options.only is not None and (group := notebooks.about(chosen[0]).get("group")):
         profiles.group(profile, group)  # without it there is nothing to run
     run = stages.Run(profile, options.data_dir)
     if options.fresh:
         _forget(run)
+    problems: list[str] = []
     if options.only is None:  # side by side, which is faster than each when its notebook comes to it
-        _complete([run])
-    for path in chosen:
-        if (group := notebooks.group(path)) and getattr(profile, group) is None:
-            print(f"{path.stem} ... passed over: profile {profile.name} has no group {group}")
-        else:
-            notebooks.execute(path, options.profile, profile.name, options.data_dir)
+        problems += _networks(run, jobs)
+    asked = notebooks.Asked(options.profile, profile.name, options.data_dir, profile.limits)
+    chosen = [path for path in chosen if _is_for(path, profile)]
+    whole = options.only is None
+    current = notebooks.current(chosen, asked) if whole and not options.fresh else []
+    for path in current:
+        print(f"{path.stem} ... up to date")
+    outcomes = notebooks.execute_all([path for path in chosen if path not in current], asked, jobs)
+    failed = [outcome for outcome in outcomes if outcome.problem]
     _name_figures(profile.name)
-    if options.only is None:
-        _name_explorer(run)
-    try:
-        print(f"site: {site.build([profile.name])}")
-    except site.Unavailable as why:
-        print(f"site: {why}")
+    if whole:
+        problems += _tried(lambda: _name_explorer(run))
+        notebooks.keep([*current, *(outcome.notebook for outcome in outcomes if not outcome.problem)], asked)
+    problems += _tried(lambda: _name_site(profile.name))
+    if failed:
+        others = ", the others ran to their end" if len(failed) < len(outcomes) else ""
+        named = [outcome.problem for outcome in failed]
+        problems.insert(0, "\n".join([f"{len(failed)} of {len(outcomes)} notebooks failed{others}:", *named]))
+    if problems:
+        raise notebooks.Failed("\n".join(problems))
     return 0
+
+
+def _networks(run: stages.Run, jobs: int | None) -> list[str]:
+    """Train what the notebooks of a profile need; what failed, where notebooks can run nevertheless."""
+    try:
+        _complete([run], jobs)
+    except sweeps.Failed as error:
+        if not all(store.is_complete(folder) for folder in stages.folders(run).values()):
+            raise  # no notebook can do without the profile's own network
+        print(f"{error}\nthe notebooks run nevertheless, and those that need what failed try it again", flush=True)
+        return [str(error)]
+    return []
+
+
+def _is_for(path: Path, profile: profiles.Profile) -> bool:
+    """Whether a profile has the group that a notebook is about; said where not."""
+    try:
+        group = notebooks.about(path).get("group")
+    except notebooks.Failed:  # said when it is to be run
+        return True
+    if group and getattr(profile, group) is None:
+        print(f"{path.stem} ... passed over: profile {profile.name} has no group {group}")
+        return False
+    return True
+
+
+def _tried(work: Callable[[], object]) -> list[str]:
+    """What went wrong in a piece of work that must not hide what went wrong before it."""
+    try:
+        work()
+    except Exception as error:
+        return [str(error) if isinstance(error, RuntimeError) else f"{type(error).__name__}: {error}"]
+    return []
+
+
+def _jobs(options: argparse.Namespace) -> int | None:
+    if options.jobs is not None and options.jobs < 1:
+        raise UsageError(f"--jobs: at least 1 is needed, {options.jobs} given")
+    return options.jobs
 
 
 def read(options: argparse.Namespace) -> int:
@@ -102,11 +151,10 @@ def _by_epoch(folder: Path) -> str:
 
 def sweep(options: argparse.Namespace) -> int:
     """Train, prune and retrain what the notebooks of some profiles need, in parallel."""
-    if options.jobs is not None and options.jobs < 1:
-        raise UsageError(f"--jobs: at least 1 is needed, {options.jobs} given")
+    jobs = _jobs(options)
     deadline = time.monotonic() + options.minutes * 60
     named = [stages.Run(profiles.load(name), options.data_dir, deadline) for name in options.profiles]
-    _complete(named, options.jobs, options.dask)
+    _complete(named, jobs, options.dask)
     return 0
 
 
@@ -124,8 +172,12 @@ def figures(options: argparse.Namespace) -> int:
     folder = figures_folder(profiles.load(options.profile).name)
     if not folder.is_dir():
         raise UsageError(f"{folder} is not there yet: run the profile first")
-    for path in files.redraw(folder):
-        print(path)
+    try:
+        written = files.redraw(folder)
+    except files.NotDrawn as some:
+        print(*some.written, sep="\n")
+        raise
+    print(*written, sep="\n")
     return 0
 
 
@@ -167,18 +219,26 @@ def lab(options: argparse.Namespace) -> NoReturn:
     for name in older:
         print(f"{name}: the project has a newer one than yours, which stays; move yours away to get it")
     print("JupyterLab starts, at an address of this machine alone, with a token; Ctrl-C twice ends it", flush=True)
+    from singlefilter import interpreter
+
     command = [sys.executable, "-m", "jupyterlab", *_settings(folder, options.arguments), *options.arguments]
-    environment = os.environ | {"SINGLEFILTER_HOME": str(store.project_root())}  # wherever a kernel is started
+    environment = os.environ | interpreter.folders_instead()
+    environment["SINGLEFILTER_HOME"] = str(store.project_root())  # wherever a kernel is started
+    environment["PYTHONPATH"] = surroundings.python_path()
     environment.pop(progress.UNWATCHED, None)
     os.execve(sys.executable, command, environment)
 
 
 def _settings(folder: Path, given: list[str]) -> list[str]:
     """How JupyterLab is to run: those of ours that are not among the ones given, since it takes none twice."""
-    ours = {"--ServerApp.root_dir": str(folder), "--ServerApp.ip": "localhost"}
+    ours = {
+        "--ServerApp.root_dir": str(folder),
+        "--ServerApp.ip": "localhost",
+        "--ServerApp.kernel_spec_manager_class": "singlefilter.interpreter.Specs",  # `python3` is this one
+    }
     short = {"--ServerApp.root_dir": "--notebook-dir", "--ServerApp.ip": "--ip"}
     named = {argument.split("=")[0] for argument in given}
-    settings = [f"{name}={value}" for name, value in ours.items() if not named & {name, short[name]}]
+    settings = [f"{name}={value}" for name, value in ours.items() if not named & {name, short.get(name)}]
     root = hasattr(os, "geteuid") and os.geteuid() == 0  # whom JupyterLab refuses unless it is told
     return settings + (["--allow-root"] if root and "--allow-root" not in named else [])
 
@@ -215,6 +275,13 @@ def _name_figures(profile: str) -> None:
     for path in drawn:
         print(f"  {path.name}")
     print(f"executed notebooks and their HTML: {store.project_root() / 'build' / profile}")
+
+
+def _name_site(profile: str) -> None:
+    try:
+        print(f"site: {site.build([profile])}")
+    except site.Unavailable as why:
+        print(f"site: {why}")
 
 
 def _name_explorer(run: stages.Run) -> None:

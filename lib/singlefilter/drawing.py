@@ -16,7 +16,6 @@ import re
 import textwrap
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -34,7 +33,7 @@ TEXT = frozenset(
     ("panel", "title", "label", "source", "png", "note", "split", "cut", "head", "true_label", "out_label")
     + ("claim", "statement", "statistic", "verdict", "profile", "data", "network", "seed")
     + ("benchmark", "case", "way", "machine", "task", "over")
-    + ("model", "quantity")
+    + ("model", "quantity", "view")
     + ("series", "shows", "law")
     + ("method", "moment", "design")
     + ("recipe", "stage", "bottleneck", "assumed_gpu", "unit")
@@ -274,26 +273,12 @@ def encode_png(image: np.ndarray) -> str:
 def decode_png(text: str) -> np.ndarray:
     """The image, uint8 `[3, height, width]`, of a text by `encode_png`; `TableError` for other text."""
     try:
-        image = Image.open(io.BytesIO(base64.b64decode(text, validate=True)), formats=["PNG"]).convert("RGB")
-    except (ValueError, UnidentifiedImageError, OSError) as error:
+        image = Image.open(io.BytesIO(base64.b64decode(text, validate=True)), formats=["PNG"])
+        if max(image.size) > LARGEST_PICTURE:  # before it is decoded: few bytes may hold a billion pixels
+            raise TableError(f"A picture of {image.width} x {image.height} pixels, more than figures have.")
+        image = image.convert("RGB")
+    except TableError:
+        raise
+    except (ValueError, UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise TableError(f"Not a PNG in base64: '{text[:40]}'. Write the table again.") from error
     return np.moveaxis(np.asarray(image), -1, 0)
-
-
-def read_table(path: Path | str) -> pd.DataFrame:
-    """A figure's table from its file: text stays text, an empty number is NaN."""
-    try:
-        table = pd.read_csv(path, encoding="utf-8", dtype=str, na_filter=False)
-    except pd.errors.EmptyDataError as error:
-        raise TableError(f"{path} is empty. Write the table again by running the stage that makes it.") from error
-    return table.assign(**{name: _numbers(table[name]) for name in table.columns if name not in TEXT})
-
-
-def _numbers(column: pd.Series) -> pd.Series:
-    """Whole numbers or else floats; text where neither. Python's reading of a float is exact."""
-    for kind in (int, float):
-        try:
-            return pd.Series([kind(text or "nan") for text in column], index=column.index)
-        except ValueError:
-            continue
-    return column

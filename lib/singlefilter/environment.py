@@ -58,9 +58,8 @@ def release(version: str) -> tuple[int, ...]:
 def computes_in_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     """Whether this processor has instructions for bfloat16; no where the system does not list its flags."""
     try:
-        flags = {
-            flag for line in cpuinfo.read_text().splitlines() if line.startswith("flags") for flag in line.split()
-        }
+        lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
+        flags = {flag for line in lines if line.startswith("flags") for flag in line.split()}
     except OSError:
         return False
     return not flags.isdisjoint(("avx512_bf16", "amx_bf16"))
@@ -145,7 +144,7 @@ def import_pair() -> str:
     file, where `statistics` is not the standard library's, off its path.
     """
     command = [sys.executable, "-P", "-c", "import torch, torchvision"]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    ran = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", errors="replace", check=False)
     return "" if ran.returncode == 0 else ran.stderr.strip() or f"Python ended with code {ran.returncode}"
 
 

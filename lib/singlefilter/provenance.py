@@ -77,7 +77,7 @@ def computing() -> dict[str, object]:
 
 
 def commit() -> str:
-    """Commit of the library's checkout, `-dirty` when the library differs from it.
+    """Commit of the library's checkout, `-dirty` when the library differs from it, whatever git's variables say.
 
     Where git cannot tell, as in a copy without `.git`: `$SINGLEFILTER_COMMIT` if that is a commit's name (7 to 64
     hexadecimal digits, and `-dirty` perhaps), else `unknown`.
@@ -88,22 +88,32 @@ def commit() -> str:
     if not (root / "pyproject.toml").exists():  # installed: a repository around it would be another project's
         return given
     try:
+        own = Path(__file__).resolve().relative_to(root)
+        _git(root, "ls-files", "--error-unmatch", "--", str(own))  # fails where a repository around it has it not
         head = _git(root, "rev-parse", "HEAD")
-        dirty = _git(root, "status", "--porcelain", "--", "lib")
+        dirty = _git(root, "status", "--porcelain", "--untracked-files=normal", "--", "lib")
     except (OSError, subprocess.CalledProcessError):
         return given
     return head + ("-dirty" if dirty else "")
 
 
 def _git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True)
+    """What git says of a folder; variables that name another repository are not for it."""
+    command = ["git", "--no-optional-locks", "-C", str(root), *arguments]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    settings = {name: value for name, value in os.environ.items() if name.startswith("GIT_CONFIG_")}
+    how = {"capture_output": True, "text": True, "encoding": "utf-8", "errors": "replace"}
+    try:
+        done = subprocess.run(command, env=clean, check=True, **how)
+    except subprocess.CalledProcessError:  # settings may say that a checkout of somebody else is safe
+        done = subprocess.run(command, env=clean | settings, check=True, **how)
     return done.stdout.strip()
 
 
 def _processor() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or "unknown"

@@ -13,7 +13,18 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from singlefilter import __version__, commands, data, distributed, explorer, notebooks, profiles, site
+from singlefilter import (
+    __version__,
+    commands,
+    data,
+    distributed,
+    explorer,
+    notebooks,
+    profiles,
+    site,
+    store,
+    surroundings,
+)
 from singlefilter.figures import files, packing, publishing, registry
 from singlefilter.method import fields
 from singlefilter.networks import epochs, training
@@ -27,6 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     0: done, 1: failed, 2: wrong use, 75: paused, 130: interrupted (Ctrl-C), 143: ended (SIGTERM).
     """
+    if arguments is None:  # as a program of its own
+        surroundings.settle()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     options = _parser().parse_args(arguments)
     try:
@@ -132,7 +145,9 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--fresh", action="store_true", help="forget what was trained and measured before")
     for added in (sweep, read):
         added.add_argument("profiles", nargs="+", metavar="PROFILE", help="profiles by name, or YAML files")
-    sweep.add_argument("--jobs", type=int, help="items at a time (default: one a core; on a GPU 4)")
+    sweep.add_argument("--jobs", type=int, metavar="N", help="items at a time (default: one a core; on a GPU 4)")
+    text = "networks, and then notebooks, at a time (default: as many networks as cores, two notebooks)"
+    everything.add_argument("--jobs", type=int, metavar="N", help=text)
     sweep.add_argument("--dask", metavar="ADDRESS", help="scheduler of a Dask cluster, such as tcp://host:8786")
     for added in (publish, explore, pack):
         added.add_argument("profile", metavar="PROFILE", help="a profile's name, or a YAML file")
@@ -161,7 +176,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _complain(error: Exception) -> None:
     who = f"rank {distributed.rank()}: " if distributed.world() > 1 else ""
-    print(f"singlefilter: {who}{error}", file=sys.stderr)
+    print(f"singlefilter: {who}{store.in_words(error)}", file=sys.stderr)
 
 
 def _folder(text: str) -> Path:

@@ -224,7 +224,9 @@ def test_in_a_notebook_that_papermill_runs_and_its_html(tiny, tiny_home, opened,
     ]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), tmp_path / "04_embedded.ipynb")
-    executed = notebooks.execute(tmp_path / "04_embedded.ipynb", str(tiny_home / "tiny.yaml"), "embedded", None)
+    executed = notebooks.execute(
+        tmp_path / "04_embedded.ipynb", notebooks.Asked(str(tiny_home / "tiny.yaml"), "embedded")
+    )
     text = executed.with_suffix(".html").read_text(encoding="utf-8")
     # What nbconvert's own page asks of other servers is not there offline, and would be waited for.
     lines = [line for line in text.splitlines(keepends=True) if "https://" not in line or "<iframe" in line]

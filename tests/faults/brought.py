@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from singlefilter import data, drawing, profiles, store
+from singlefilter import data, profiles, store, tablefiles
 from singlefilter.data import decoding, pictures
 from singlefilter.figures import files, packing
 from tests.faults.harness import Bad, Family, Trial, in_its_place, mutated, mutated_json
@@ -166,7 +166,7 @@ def named_oddly(trial: Trial) -> None:
     table = pd.DataFrame({"label": splits["train"].names, "value": [0.1, 0.2, 0.3]})
     path = trial.home / "table.csv"
     path.write_bytes(files._as_csv(table))
-    if drawing.read_table(path)["label"].tolist() != table["label"].tolist():
+    if tablefiles.read_table(path)["label"].tolist() != table["label"].tolist():
         raise Bad("wrong", table["label"].tolist())
 
 

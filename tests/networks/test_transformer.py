@@ -26,8 +26,8 @@ def split(per_label: int = 3) -> data.Split:
 
 
 def points(model: nn.Module, config: profiles.Heads = BOTH) -> tuple[heads.HeadPoint, ...]:
-    cuts = (networks.cut_points(model, 32, attention) for attention in (False, True))
-    return heads.head_points(next(cuts), config, next(cuts))
+    inside = {"attention": networks.cut_points(model, 32, "attention")}
+    return heads.head_points(networks.cut_points(model, 32), config, inside)
 
 
 @pytest.mark.parametrize(("depth", "width", "halvings", "side"), [(1, 4, 1, 32), (3, 8, 3, 32), (2, 12, 2, 28)])
@@ -61,7 +61,7 @@ def test_it_refuses_what_it_cannot_be():
 
 def test_nodes_and_attention_heads_have_the_number_of_their_block():
     model = network()
-    nodes, attention = (networks.cut_points(model, 32, of) for of in (False, True))
+    nodes, attention = (networks.cut_points(model, 32, of) for of in ("", "attention"))
     assert [(cut.layer, cut.module, cut.filters, cut.size) for cut in nodes] == [
         (block, f"blocks.{block - 1}", 8, (16,)) for block in (1, 2, 3)
     ]
@@ -81,14 +81,16 @@ def test_as_many_tokens_as_nodes_are_told_apart():
 
 def test_scaled_images_lie_behind_the_scaling():
     model = network(input_size=64)
-    cuts = networks.cut_points(model, 32) + networks.cut_points(model, 32, attention=True)
+    cuts = networks.cut_points(model, 32) + networks.cut_points(model, 32, "attention")
     assert {cut.module.split(".")[0] for cut in cuts} == {"model"}
     assert {cut.positions for cut in cuts} == {64, 64 * 4}
 
 
-def test_a_network_without_attention_has_no_such_heads():
+def test_a_network_without_such_a_place_has_no_such_heads():
+    with pytest.raises(CutError, match="CCT has no layers that end in a pool"):
+        networks.cut_points(network(), 32, "unpooled")
     with pytest.raises(CutError, match="VGG has no attention heads"):
-        networks.cut_points(networks.VGG(11, 2, 5), 32, attention=True)
+        networks.cut_points(networks.VGG(11, 2, 5), 32, "attention")
     cuts = networks.cut_points(networks.VGG(11, 2, 5), 32)
     with pytest.raises(ValueError, match="heads.kinds: attention"):
         heads.head_points(cuts, BOTH)

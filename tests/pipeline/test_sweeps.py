@@ -6,9 +6,9 @@ import types
 
 import pytest
 
-from singlefilter import progress, store
+from singlefilter import lifelines, progress, store
 from singlefilter.networks import training
-from singlefilter.pipeline import pools, stages, sweeps, variations, workers
+from singlefilter.pipeline import stages, sweeps, variations, workers
 from singlefilter.run import main
 
 
@@ -102,7 +102,7 @@ def test_what_is_done_starts_no_process(profile, monkeypatch):
     def parallel(*_, **__):
         raise AssertionError("started")
 
-    monkeypatch.setattr(pools, "_parallel", parallel)
+    monkeypatch.setattr(lifelines, "parallel", parallel)
     done = sweeps.complete(runs, jobs=2, upto="train")
     assert (done.found, done.alone) == (2, 0)
     assert str(done) == "2 items, all of them in the store already"
@@ -138,3 +138,17 @@ def test_what_a_sweep_took():
         "; threads of each: 1, 2 (another number gives other last digits)"
     )
     assert "(3 were in the store already)" in str(sweeps.Done(40, 3, 738, 1434))
+    assert str(sweeps.Done(2, 2, 1, 0, (1, 2))) == (
+        "2 items, all of them in the store already; threads of each: 1, 2 (another number gives other last digits)"
+    )
+
+
+def test_other_numbers_of_threads_are_said_those_of_an_earlier_call_too(profile, monkeypatch):
+    """Jobs share the cores, so that one network computes with more threads than two beside each other."""
+    runs = [stages.Run(one) for one in variations.variations(profile, {"seed": [1, 2]})]
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    assert sweeps.complete(runs[:1], jobs=1, upto="train").threads == (2,)
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    done = sweeps.complete(runs, jobs=1, upto="train")
+    assert done.threads == (1, 2) and "threads of each: 1, 2" in str(done)
+    assert sweeps.complete(runs, jobs=1, upto="train").threads == (1, 2)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from singlefilter import profiles
+from singlefilter import profiles, store
+from singlefilter.pipeline import stages
 
 HEAD = "purpose: a test\nminutes: 1\n"
 GLYPHS = "data: {name: glyphs, labels: 5, train_per_label: 2, test_per_label: 2}\n"
@@ -161,6 +162,9 @@ MISTAKES = [
     ("by_labels: {counts: [3], training: {epochs: 0}}", "by_labels.training.epochs has to be above 0"),
     ("by_width: {depths: [16]}", "by_width.widths: empty"),
     ("by_width: {widths: [0]}", "by_width.widths: 0 given"),
+    ("limits: {cell_minutes: 0}", "limits.cell_minutes: 0.0 given, it has to be above 0"),
+    ("limits: {cell_minutes: .inf}", "limits.cell_minutes: "),
+    ("limits: {cell_minute: 5}", "unknown key limits.cell_minute, did you mean cell_minutes?"),
     ("analysis: {splits: [train, val]}", "analysis.splits: 'val' is none of train, test"),
 ]
 
@@ -238,3 +242,12 @@ def test_any_value_is_taken_or_named(value):
     else:
         assert type(built.network.width) is int
         assert built.network.width == value
+
+
+def test_limits_of_notebooks_are_no_part_of_what_is_trained(home, tmp_path):
+    own = load(tmp_path, HEAD + GLYPHS + "limits: {cell_minutes: 5, notebook_minutes: 10}")
+    assert (own.limits.cell_minutes, own.limits.notebook_minutes) == (5, 10)
+    before = load(tmp_path, HEAD + GLYPHS)
+    assert "limits" not in store.plain(before)
+    configs = [stages.configs(stages.Run(profile)) for profile in (own, before)]
+    assert store.digest(configs[0]) == store.digest(configs[1])

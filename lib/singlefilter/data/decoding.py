@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 import logging
+import os
 import shutil
 import warnings
 from collections import Counter
@@ -17,7 +18,7 @@ import joblib
 import numpy as np
 import torch
 
-from singlefilter import profiles, progress, store
+from singlefilter import lifelines, profiles, progress, store
 from singlefilter.data import glyphs, pictures
 from singlefilter.data.downloads import download
 from singlefilter.data.folders import find, in_words, list_images, listing_digest, split_folder, split_folders
@@ -96,7 +97,7 @@ def _is_as_now(folder: Path, files: Files) -> bool:
     paths = [path for split in files.values() for found in split.values() for path in found.files]
     parts = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
     title = "looking for depth, EXIF and transparency"
-    looked = joblib.Parallel(n_jobs=min(len(parts), joblib.cpu_count()), return_as="generator")(
+    looked = lifelines.parallel(min(len(parts), joblib.cpu_count()), return_as="generator")(
         joblib.delayed(_any_otherwise)(part) for part in parts
     )
     otherwise = any(list(progress.bar(looked, title, "thousand", total=len(parts))))
@@ -120,7 +121,8 @@ def _note_as_now(folder: Path) -> None:
 def _draw_glyphs(config: profiles.Data, seed: int, work: Path) -> None:
     for split, per_label in (("train", config.train_per_label), ("test", config.test_per_label)):
         images, labels, names = glyphs.render(config.labels, per_label, split, seed)
-        np.save(work / f"{split}_images.npy", images)
+        with store.naming(work / f"{split}_images.npy", images.nbytes):
+            np.save(work / f"{split}_images.npy", images)
         np.save(work / f"{split}_labels.npy", labels)
     (work / "names.txt").write_text("\n".join(names), encoding="utf-8")
 
@@ -139,10 +141,10 @@ def _decode(root: Path, files: Files, config: profiles.Data, seed: int, work: Pa
         if not (decoded.is_dir() and _is_array(target, (len(paths), 3, size, size))):
             for old in (decoded, target):
                 shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink(missing_ok=True)
-            np.lib.format.open_memmap(target, "w+", np.uint8, (len(paths), 3, size, size)).flush()
+            _make_array(target, (len(paths), 3, size, size))
             decoded.mkdir()
         chunks = range(0, len(paths), CHUNK)
-        counts = joblib.Parallel(n_jobs=min(len(chunks), joblib.cpu_count()))(
+        counts = lifelines.parallel(min(len(chunks), joblib.cpu_count()))(
             joblib.delayed(_decode_chunk)(target, start, paths[start : start + CHUNK], size, decoded / str(start))
             for start in progress.bar(chunks, f"decoding {split} images", "thousand", total=len(chunks))
         )
@@ -165,6 +167,17 @@ def _say_what_is_left_out(root: Path, split: str, by_label: dict[str, Found]) ->
         log.warning("%s: %s/ is read as %s images, not %s/", root, taken.name, split, "/, ".join(others))
     if left_out := sum((found.left_out for found in by_label.values()), Counter()):
         log.warning("%s: left out, since not images of a kind that is read: %s", taken, kinds_in_words(left_out))
+
+
+def _make_array(path: Path, shape: tuple[int, ...]) -> None:
+    """An array of images on disk, all of it, as a process that writes to a map of what has no room is killed."""
+    np.lib.format.open_memmap(path, "w+", np.uint8, shape).flush()
+    size = path.stat().st_size
+    with store.naming(path, size), path.open("r+b") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+        elif shutil.disk_usage(path.parent).free < size:
+            raise store.full(path, size)
 
 
 def _is_array(path: Path, shape: tuple[int, ...]) -> bool:

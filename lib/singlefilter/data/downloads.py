@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from singlefilter import profiles, progress
+from singlefilter import profiles, progress, store
 from singlefilter.data.folders import DOWNLOADS, TITLES, data_folder, how_to_get, seen, split_folder, title
 from singlefilter.data.splits import DataError
 
@@ -27,7 +27,7 @@ def download(name: str, data_dir: str | Path | None = None) -> Path:
     target = root / name
     try:
         target.mkdir(parents=True, exist_ok=True)
-        with FileLock(target / ".lock"):
+        with store.held(FileLock(target / ".lock"), TITLES[name]), store.naming(target):
             missing = [split for split in profiles.SPLITS if split_folder(target, split) is None]
             if missing:
                 log.warning("%s is not in %s: downloading it", TITLES[name], target)
@@ -35,6 +35,8 @@ def download(name: str, data_dir: str | Path | None = None) -> Path:
             for split, images in sets.items():
                 _lay_out(images, target / f".{split}.partial", split)
                 os.replace(target / f".{split}.partial", target / split)
+    except store.Full:
+        raise
     except (OSError, RuntimeError) as error:
         raise DataError(
             f"{TITLES[name]} was looked for in {target} and could not be downloaded ({error}). "

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from singlefilter import analysis, drawing, figures, profiles, store
+from singlefilter import analysis, drawing, figures, profiles, store, tablefiles
 from singlefilter.method import fields, statistics
 from singlefilter.pipeline import stages
 from singlefilter.studies.layers import counting, tables
@@ -192,7 +192,7 @@ def _masked_heads(run: stages.Run) -> dict[int, tuple[dict, ...]]:
     path = figures.folder(run) / "masked_heads.csv"
     if not path.exists():
         return {}
-    table = drawing.read_table(path)
+    table = tablefiles.read_table(path)
     table = table[table["method"].isin(["dense", "afcc"])]
     columns = ["moment", "method", "threshold", "kept_fraction", "accuracy", "low", "high", "seeds"]
     return {int(layer): tuple(rows[columns].to_dict("records")) for layer, rows in table.groupby("layer")}

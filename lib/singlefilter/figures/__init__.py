@@ -5,9 +5,10 @@ words; `files` writes it, or draws it again from its table; `publishing` does so
 figure (`show`) or all of a profile; `packing` puts them, and what they are drawn from, into a few small files.
 """
 
-from singlefilter.drawing import TableError, read_table
+from singlefilter.drawing import TableError
 from singlefilter.figures.files import redraw
 from singlefilter.figures.publishing import folder, preview, show
 from singlefilter.figures.registry import FIGURES, figure
+from singlefilter.tablefiles import read_table
 
 __all__ = ["FIGURES", "TableError", "figure", "folder", "preview", "read_table", "redraw", "show"]

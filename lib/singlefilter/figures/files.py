@@ -13,8 +13,18 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from singlefilter import lettering, store
-from singlefilter.drawing import TableError, read_table, require, style
+from singlefilter.drawing import TableError, require, style
 from singlefilter.figures import registry
+from singlefilter.tablefiles import read_table
+
+
+class NotDrawn(TableError):
+    """Some figures could not be drawn; the message names the table of each, and why; `written` are the others'."""
+
+    def __init__(self, failed: list[str], written: list[Path], of: int):
+        others = ", the others are drawn" if written else ""
+        super().__init__("\n".join([f"{len(failed)} of {of} figures failed{others}:", *failed]))
+        self.written = written
 
 
 def publish(name: str, table: pd.DataFrame, folder: Path | str) -> Figure:
@@ -33,24 +43,36 @@ def publish(name: str, table: pd.DataFrame, folder: Path | str) -> Figure:
 def redraw(folder: Path | str, names: Iterable[str] | None = None) -> list[Path]:
     """Draw the figures of a folder again from their tables alone; the paths of the drawings written.
 
-    `names` chooses figures; left out, every .csv of the folder is drawn. Raises `TableError` for a name
-    or a table that is no figure's and for a table that is not there, before anything is drawn.
+    `names` chooses figures; left out, every .csv of the folder is drawn.  Raises `TableError` for a name that is no
+    figure's and for a table that is not there, before anything is drawn, and `NotDrawn` in the end for tables that
+    cannot be drawn from, all others being drawn.
     """
     folder = Path(folder)
     there = sorted(path.stem for path in folder.glob("*.csv"))
     if not there:
         raise TableError(f"No tables (.csv) to draw from in {folder}. Run a profile first; it writes them.")
     chosen = there if names is None else list(names)
-    for name in chosen:
+    for name in chosen if names is not None else ():
         registry.figure(name)
         if name not in there:
             raise TableError(f"No table {folder / name}.csv. Tables in this folder: {', '.join(there)}.")
-    return [path for name in chosen for path in _draw(folder / f"{name}.csv")[1]]
+    written, failed = [], []
+    for name in chosen:
+        path = folder / f"{name}.csv"
+        try:
+            written += _draw(path)[1]
+        except TableError as error:
+            failed.append(str(error) if str(path) in str(error) else f"{path}: {error}")
+        except Exception as error:  # whatever a chart makes of it
+            failed.append(f"{path}: {type(error).__name__}: {error}")
+    if failed:
+        raise NotDrawn(failed, written, len(chosen))
+    return written
 
 
 def _draw(path: Path) -> tuple[Figure, list[Path]]:
     declared = registry.figure(path.stem)
-    table = read_table(path)
+    table = read_table(path, declared.columns)
     require(table, declared.columns, str(path))
     fig = declared.drawn(table)
     # No dates and no versions in the files: the same table gives the same bytes.

@@ -76,7 +76,10 @@ def pack(run: stages.Run, to: Path, cuts: Sequence[int] = ()) -> list[Path]:
     takes.  A stage that is not done is named and left out.
     """
     to.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=to, prefix=".unfinished-") as work:
+    with (
+        store.naming(to),
+        tempfile.TemporaryDirectory(dir=to, prefix=".unfinished-", ignore_cleanup_errors=True) as work,
+    ):
         archive = Path(work) / "archive.zip"
         with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
             for path, content in _contents(run, packed(run, cuts)):
@@ -104,7 +107,10 @@ def unpack(files: Iterable[Path]) -> list[Path]:
     runs, found = store.runs_folder(), []
     runs.mkdir(parents=True, exist_ok=True)
     for pieces in _by_pack(files):
-        with tempfile.TemporaryDirectory(dir=runs, prefix=".unfinished-") as work:
+        with (
+            store.naming(runs),
+            tempfile.TemporaryDirectory(dir=runs, prefix=".unfinished-", ignore_cleanup_errors=True) as work,
+        ):
             found += _put_in_place(_extracted(pieces, Path(work)))
     return found
 

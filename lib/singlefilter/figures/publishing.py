@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from singlefilter import store
 from singlefilter.figures import files, registry
 from singlefilter.pipeline import stages
+from singlefilter.studies.geometry import tables as geometry
 from singlefilter.studies.growth import series
 from singlefilter.studies.marking import marked
 from singlefilter.studies.pruning import tables as pruning_tables
@@ -42,7 +43,7 @@ def show(run: stages.Run, name: str, table: pd.DataFrame | None = None) -> Figur
         table = declared.table(run)
     figure = files.publish(name, marked(run, table), folder(run))
     parts = series.provenance(run) | choice.provenance(run) | pruning_tables.provenance(run)
-    parts |= transformer.provenance(run)
+    parts |= transformer.provenance(run) | geometry.provenance(run)
     store.write_json(folder(run) / "provenance.json", stages.provenance(run) | {"series": parts})
     return figure
 
@@ -69,7 +70,7 @@ def show_all(run: stages.Run, names: Sequence[str] | None = None) -> None:
         try:
             show(run, declared.name)
         except Exception as error:  # whatever it is, it is no reason to lose hours of the others
-            failed.append(f"{declared.name}: {type(error).__name__}: {error}")
+            failed.append(f"{declared.name}: {type(error).__name__}: {store.in_words(error)}")
             print("failed", flush=True)
         else:
             print(f"{time.perf_counter() - start:.0f} s", flush=True)

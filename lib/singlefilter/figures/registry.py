@@ -13,6 +13,8 @@ from singlefilter.studies.controls import figures as of_controls
 from singlefilter.studies.controls import tables as controls
 from singlefilter.studies.cost import figures as of_cost
 from singlefilter.studies.declaration import Declaration
+from singlefilter.studies.geometry import figures as of_geometry
+from singlefilter.studies.geometry import tables as geometry
 from singlefilter.studies.growth import figures as of_growth
 from singlefilter.studies.growth import series
 from singlefilter.studies.layers import figures as of_layers
@@ -24,7 +26,7 @@ from singlefilter.studies.scoreboard import figures as of_all
 from singlefilter.studies.transformer import figures as of_transformer
 from singlefilter.studies.transformer import tables as transformer
 
-STUDIES = (of_layers, of_recipes, of_chance, of_controls, of_growth, of_pruning, of_transformer, of_all)
+STUDIES = (of_layers, of_recipes, of_chance, of_geometry, of_controls, of_growth, of_pruning, of_transformer, of_all)
 
 FIGURES: dict[str, Declaration] = {
     declared.name: declared
@@ -48,6 +50,7 @@ def networks(run: stages.Run) -> list[stages.Run]:
     untrained = [chance.untrained(run)] if run.profile.controls.untrained else []
     items = series.by_labels(run) if run.profile.by_labels else []
     items += series.by_width(run) if run.profile.by_width else []
+    inside = [other] if (other := geometry.unpooled(run)) is not None else []
     pruned = study.seeded(run) if run.profile.afcc else []
     beside = [*choice.networks(run), *transformer.networks(run)]
-    return [run, *seeds, *untrained, *beside, *pruned, *(item.run for item in items)]
+    return [run, *seeds, *untrained, *inside, *beside, *pruned, *(item.run for item in items)]

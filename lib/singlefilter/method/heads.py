@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import pandas as pd
 import torch
@@ -82,18 +83,19 @@ def flat_size(cut: CutPoint) -> tuple[int, ...]:
 
 
 def head_points(
-    cuts: Sequence[CutPoint], config: profiles.Heads, attention: Sequence[CutPoint] = ()
+    cuts: Sequence[CutPoint], config: profiles.Heads, inside: Mapping[str, Sequence[CutPoint]] = MappingProxyType({})
 ) -> tuple[HeadPoint, ...]:
     """The heads of a profile: `flat` on the map as it is, `pooled` on the map at the size of the deepest one,
-    `attention` on the attention heads inside the layer, whose cuts are `attention`.
+    those of `profiles.INSIDE` at a place inside the layer, whose cuts are `inside`, by kind.
 
     In ascending order of layers.  Raises `ValueError` when the profile names a layer that the network does not have.
     """
-    by_layer, inside = ({cut.layer: cut for cut in of} for of in (cuts, attention))
+    by_layer = {cut.layer: cut for cut in cuts}
     if unknown := set(config.cuts) - set(by_layer):
         raise ValueError(f"heads.cuts: the network has no layer {sorted(unknown)}; it has 1 to {max(by_layer)}")
-    if profiles.ATTENTION in config.kinds and set(by_layer) != set(inside):
-        raise ValueError("heads.kinds: attention given, but the layers of the network have no attention heads")
+    for kind in config.kinds:
+        if kind in profiles.INSIDE and {cut.layer for cut in inside.get(kind, ())} != set(by_layer):
+            raise ValueError(f"heads.kinds: {kind} given, but the layers of the network have no such place")
     deepest = min((cut.size for cut in cuts), key=math.prod)
     points = []
     for layer in sorted(set(config.cuts) or by_layer):
@@ -102,10 +104,8 @@ def head_points(
         smallest = tuple(map(min, cut.size, deepest)) if alike else (1,) * len(cut.size)
         sizes = {"flat": flat_size(cut), "pooled": smallest}
         for kind in dict.fromkeys(config.kinds):
-            if kind == profiles.ATTENTION:
-                points.append(HeadPoint(inside[layer], kind, flat_size(inside[layer])))
-            else:
-                points.append(HeadPoint(cut, kind, sizes[kind]))
+            place = next((one for one in inside.get(kind, ()) if one.layer == layer), cut)
+            points.append(HeadPoint(place, kind, sizes[kind] if kind in sizes else flat_size(place)))
     return tuple(points)
 
 

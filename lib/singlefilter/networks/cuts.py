@@ -10,34 +10,12 @@ from torch import nn
 from singlefilter.errors import CutError, ForwardError
 from singlefilter.networks import layouts
 from singlefilter.networks.batches import images_of, taken
-from singlefilter.networks.building import Resized
 from singlefilter.networks.calling import Call, Forward, number_format
 from singlefilter.networks.capture import Reading, random_state, reading
 from singlefilter.networks.places import HEAD, INPUT, CutPoint, Place
-from singlefilter.networks.transformer import CCT
 
 FEW = 3  # images of a trial pass; one less in another: the axis that changes counts them
 LARGER = 32  # pixels more on each side, in a pass that tells positions from filters
-
-
-def cut_points(model: nn.Module, image_size: int, attention: bool = False) -> tuple[CutPoint, ...]:
-    """Every place where the network of a profile may be cut, from input to output.
-
-    VGG: after each convolution layer, its batch norm, ReLU and max-pool included.  EfficientNet-B0: after each of its
-    nine stages.  CCT: after each of its blocks, or, with `attention`, at the attention heads inside it.  For another
-    network name the places: `cut_points_at`.
-    """
-    inner, prefix = (model.model, "model.") if isinstance(model, Resized) else (model, "")
-    if isinstance(inner, CCT):
-        ending = f".self_attn:{HEAD}" if attention else ""
-        names = [f"{prefix}blocks.{name}{ending}" for name, _ in inner.blocks.named_children()]
-        return cut_points_at(model, names, image_size, layout="NTC")
-    if attention:
-        raise CutError(f"{type(inner).__name__} has no attention heads that could be cut at")
-    if not isinstance(getattr(inner, "features", None), nn.Sequential):
-        raise CutError(f"{type(inner).__name__} has no `features`; name the modules yourself with cut_points_at")
-    names = [f"{prefix}features.{name}" for name, _ in inner.features.named_children()]
-    return cut_points_at(model, names, image_size, layout="NCHW")
 
 
 def cut_points_at(

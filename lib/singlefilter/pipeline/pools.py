@@ -16,8 +16,11 @@ from types import ModuleType
 
 import joblib
 
+from singlefilter import lifelines
+
 Parallel = Callable[[Iterable], Iterator]
 
+_ONE_BY_ONE = {"batch_size": 1, "return_as": "generator_unordered"}
 SECONDS_TO_CONNECT, SECONDS_FOR_WORKERS = 5, 3
 
 
@@ -26,7 +29,7 @@ def processes(jobs: int) -> Iterator[tuple[Parallel, int]]:
     """Processes of this machine, each with its share of the cores; one job runs in this process."""
 
     def parallel(work: Iterable) -> Iterator:
-        return _parallel(n_jobs=jobs, pre_dispatch="all")(work)
+        return lifelines.parallel(jobs, pre_dispatch="all", **_ONE_BY_ONE)(work)
 
     yield parallel, max(1, (os.cpu_count() or 1) // jobs)
 
@@ -52,7 +55,7 @@ def dask(address: str, jobs: int) -> Iterator[tuple[Parallel, None]]:
 
     def parallel(work: Iterable) -> Iterator:
         wait_for_workers()
-        return _parallel(backend=_dask_backend(bridge)(client=client), pre_dispatch=jobs)(work)
+        return joblib.Parallel(backend=_dask_backend(bridge)(client=client), pre_dispatch=jobs, **_ONE_BY_ONE)(work)
 
     def wait_for_workers() -> None:
         try:
@@ -70,10 +73,6 @@ def dask(address: str, jobs: int) -> Iterator[tuple[Parallel, None]]:
 def threads_of_worker() -> int:
     """Threads of the Dask worker that this is."""
     return _joblib_and_dask().distributed.get_worker().state.nthreads
-
-
-def _parallel(**options) -> joblib.Parallel:
-    return joblib.Parallel(batch_size=1, return_as="generator_unordered", **options)
 
 
 def _greet(distributed: ModuleType, address: str) -> None:

@@ -34,5 +34,5 @@ def restricted_accuracy(
             accuracies[name] = (answers == split.labels[asked]).double().mean().item()
         store.write_json(work / "accuracy.json", accuracies)
 
-    stored = json.loads((store.stage("restricted", config, build) / "accuracy.json").read_text())
+    stored = json.loads((store.stage("restricted", config, build) / "accuracy.json").read_text(encoding="utf-8"))
     return {key: stored[str(key)] for key in subsets}

@@ -116,7 +116,7 @@ def points(run: Run) -> tuple[heads_.HeadPoint, ...]:
     # On a real device: torch's meta device would load its compiler, which takes longer than one small image.
     trunk, size = dataclasses.replace(_without_weights(profile), hidden=()), profile.data.image_size
     model = networks.build(trunk, 2, size, profile.seed)
-    inside = networks.cut_points(model, size, attention=True) if profiles.ATTENTION in profile.heads.kinds else ()
+    inside = {kind: networks.cut_points(model, size, kind) for kind in profile.heads.kinds if kind in profiles.INSIDE}
     return heads_.head_points(networks.cut_points(model, size), profile.heads, inside)
 
 
@@ -259,8 +259,7 @@ def _measure_folder(run: Run, split: str) -> Path:
         model, _ = network(run)
         weights, _ = heads(run)
         measured = fields.measure(model, points(run), weights, splits(run)[split])
-        parts = ("class_means", "correct", "dprime")
-        tensors = {f"{part}/{name}": t for part in parts for name, t in getattr(measured, part).items()}
+        tensors = {f"{part}/{name}": t for part, of in vars(measured).items() for name, t in of.items()}
         _finish(work, "measurement.safetensors", tensors)
 
     return _stage("measure", configs(run)[f"measure-{split}"], build)
@@ -286,7 +285,8 @@ def _stage(name: str, config: dict, build: Callable[[Path], None]) -> Path:
 def _finish(work: Path, file: str, tensors: dict[str, torch.Tensor], curves: pd.DataFrame | None = None) -> None:
     """Write what a stage leaves behind, and remove the checkpoint that it went on from, by the first rank alone."""
     if distributed.rank() == 0:
-        save_file(tensors, work / file)
+        with store.naming(work / file, sum(tensor.nbytes for tensor in tensors.values())):
+            save_file(tensors, work / file)
         if curves is not None:
             curves.to_csv(work / "curves.csv", index=False)
         checkpoints.remove(work / "checkpoint.pt")

@@ -12,7 +12,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +41,8 @@ class Done:
 
     items: how many it has; found: how many of them were in the store already; seconds: of this call, by the clock;
     alone: of the stages that it finished, added up, as the store noted them: each once, in whole when an earlier
-    call had begun it, and as long as it took beside the others; threads: that each of these computed with.
+    call had begun it, and as long as it took beside the others; threads: with how many its stages were computed,
+    those found in the store too.
     """
 
     items: int
@@ -51,10 +52,11 @@ class Done:
     threads: tuple[int, ...] = ()
 
     def __str__(self) -> str:
-        if self.found == self.items:
-            return f"{self.items} items, all of them in the store already"
-        found = f" ({self.found} were in the store already)" if self.found else ""
         threads = f"; threads of each: {', '.join(map(str, self.threads))} (another number gives other last digits)"
+        if self.found == self.items:
+            differ = threads if len(self.threads) > 1 else ""
+            return f"{self.items} items, all of them in the store already{differ}"
+        found = f" ({self.found} were in the store already)" if self.found else ""
         return (
             f"{self.items} items done in {self.seconds / 60:.1f} minutes{found}; one after the other they would have "
             f"taken {self.alone / 60:.1f}{threads if self.threads else ''}"
@@ -89,20 +91,20 @@ def complete(
     if upto not in stages.NAMES:
         raise ValueError(f"no stage named {upto!r}: there are {', '.join(stages.NAMES)}")
     jobs = _jobs(jobs, len(runs), here=scheduler is None)
+    known = _folders_known(runs, upto)
+    kept = {folder for folders in known for folder in folders if store.is_complete(folder)}
+    waiting = {n: run for n, run in enumerate(runs) if not (known[n] and known[n] <= kept)}
+    if not waiting:  # nothing is written then, as it may not be
+        return Done(len(runs), len(runs), time.perf_counter() - begun, 0)
+    costs = {n: run.cost if isinstance(run, Task) else _cost(run.profile) for n, run in waiting.items()}
+    waiting = {n: waiting[n] for n in sorted(costs, key=costs.__getitem__, reverse=True)}
     with (
         pools.dask(scheduler, jobs) if scheduler else pools.processes(jobs) as (parallel, threads),
         store.folder_while_alive(store.runs_folder()) as ledger,
     ):
-        known = _folders_known(runs, upto)
-        kept = {folder for folders in known for folder in folders if store.is_complete(folder)}
-        waiting = {n: run for n, run in enumerate(runs) if not (known[n] and known[n] <= kept)}
-        costs = {n: run.cost if isinstance(run, Task) else _cost(run.profile) for n, run in waiting.items()}
-        waiting = {n: waiting[n] for n in sorted(costs, key=costs.__getitem__, reverse=True)}
-        outcomes = _outcomes(
-            waiting, upto, workers.Place(workers.environment_here(), str(ledger), threads, workers.clock()), parallel
-        )
-        ended = (outcome for outcome in outcomes if not outcome.paused)
-        ended = list(_watched(ended, costs, len(runs))) if waiting else []
+        place = workers.Place(workers.environment_here(), str(ledger), threads, workers.clock())
+        ended = (outcome for outcome in _outcomes(waiting, upto, place, parallel) if not outcome.paused)
+        ended = list(_watched(ended, costs, len(runs)))
     paused = len(waiting) - len(ended)
     if failures := sorted(outcome.failure for outcome in ended if outcome.failure):
         others = f"{paused} paused, the others are done" if paused else "the others are done"
@@ -112,10 +114,15 @@ def complete(
             f"sweep paused: {len(runs) - paused} of {len(runs)} items are done; the same command goes on from here"
         )
     new = {folder for outcome in ended for folder in outcome.folders} - kept
-    made = [store.manifest(folder) for folder in new]
-    alone = sum(manifest["seconds"] for manifest in made)
-    threads = {manifest["computing"]["threads"] for manifest in made if "computing" in manifest}
-    return Done(len(runs), len(runs) - len(waiting), time.perf_counter() - begun, alone, tuple(sorted(threads)))
+    alone = sum(store.manifest(folder)["seconds"] for folder in new)
+    threads = tuple(sorted(_threads(new | kept)))
+    return Done(len(runs), len(runs) - len(waiting), time.perf_counter() - begun, alone, threads)
+
+
+def _threads(folders: Iterable[Path]) -> set[int]:
+    """With how many threads stages were computed, where they say so; that of images hangs on none."""
+    manifests = [store.manifest(folder) for folder in folders]
+    return {one["computing"]["threads"] for one in manifests if "computing" in one and one["name"] != "data"}
 
 
 def _jobs(wanted: int | None, items: int, here: bool = True) -> int:

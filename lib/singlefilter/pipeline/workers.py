@@ -70,7 +70,7 @@ def item(number: int, run: stages.Run | Task, upto: str, place: Place) -> Outcom
             if tries >= TRIES:
                 raise BrokenExecutor(f"its process died {tries} times (killed, or out of memory?)")
             ledger = ledger_of(place, number)
-            ledger.write_text(str(tries + 1))
+            ledger.write_text(str(tries + 1), encoding="utf-8")
             try:
                 own = run.until(deadline)
                 if isinstance(own, Task):
@@ -79,11 +79,12 @@ def item(number: int, run: stages.Run | Task, upto: str, place: Place) -> Outcom
                     stages.complete(own, upto)
                 return Outcome(number, folders(run, upto))
             finally:  # a process that dies does not come here
-                ledger.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # the folder is removed in the end
+                    ledger.unlink(missing_ok=True)
     except epochs.Paused:
         return Outcome(number, paused=True)
     except Exception as error:  # whatever it is, it must not take the other items with it
-        return Outcome(number, failure=f"{run.profile.name}: {type(error).__name__}: {error}")
+        return Outcome(number, failure=f"{run.profile.name}: {type(error).__name__}: {store.in_words(error)}")
 
 
 def clock() -> float:
@@ -98,7 +99,7 @@ def ledger_of(place: Place, number: int) -> Path:
 def tries_of(place: Place, number: int) -> int:
     """How often an item was begun without an end."""
     path = ledger_of(place, number)
-    return int(path.read_text()) if path.exists() else 0
+    return int(path.read_text(encoding="utf-8")) if path.exists() else 0
 
 
 @contextmanager

@@ -8,8 +8,8 @@ in them.  The profiles that come with the library lie here too.
 from singlefilter.profiles.bounds import FEWEST_LABELS
 from singlefilter.profiles.images import SPLITS, Data, Part
 from singlefilter.profiles.loading import TAKEN, available, from_mapping, group, load
-from singlefilter.profiles.recipes import ATTENTION, HEAD_KINDS, OWN, Choice, Heads, Recipe
-from singlefilter.profiles.settings import IMAGENET, Network, Profile, Transformer
+from singlefilter.profiles.recipes import ATTENTION, HEAD_KINDS, INSIDE, OWN, UNPOOLED, Choice, Heads, Recipe
+from singlefilter.profiles.settings import IMAGENET, Limits, Network, Profile, Transformer
 from singlefilter.profiles.studies import FILTER_SCORES, Afcc, Analysis, ByLabels, ByWidth, Controls
 from singlefilter.profiles.wording import ProfileError
 
@@ -19,9 +19,11 @@ __all__ = [
     "FILTER_SCORES",
     "HEAD_KINDS",
     "IMAGENET",
+    "INSIDE",
     "OWN",
     "SPLITS",
     "TAKEN",
+    "UNPOOLED",
     "Afcc",
     "Analysis",
     "ByLabels",
@@ -30,6 +32,7 @@ __all__ = [
     "Controls",
     "Data",
     "Heads",
+    "Limits",
     "Network",
     "Part",
     "Profile",

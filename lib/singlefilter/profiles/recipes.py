@@ -32,6 +32,8 @@ SCHEDULES = ("step", "cosine")
 PRECISIONS = ("float32", "bfloat16")
 HEAD_KINDS = ("flat", "pooled")
 ATTENTION = "attention"  # a kind of head that only a transformer has
+UNPOOLED = "unpooled"  # one that only a network has whose layers end in a pool
+INSIDE = (ATTENTION, UNPOOLED)  # kinds that sit inside a layer
 BY_NAME = "groups of keys by name"
 OWN = "own"  # the profile's own recipe, among those it is compared with
 
@@ -72,9 +74,10 @@ class Heads(Recipe):
     """Heads on the frozen trunk (section 2).  `cuts`: layer numbers (empty: all of them).
 
     `kinds`: `flat` sees a layer's map as it is, `pooled` sees it at the size of the deepest one, `attention` the
-    attention heads inside a transformer's block (section 10).  `views`: how many augmented passes over the images are
-    computed and kept, to be drawn from again in every epoch, as long as they take no more than `views_gib`; 0
-    computes a new one in every epoch, as the paper does.
+    attention heads inside a transformer's block (section 10), `unpooled` the map in front of the pool that ends a
+    layer of VGG.  `views`: how many augmented passes over the images are computed and kept, to be drawn from again
+    in every epoch, as long as they take no more than `views_gib`; 0 computes a new one in every epoch, as the paper
+    does.
     """
 
     epochs: Epochs = 200
@@ -83,7 +86,7 @@ class Heads(Recipe):
     factor: Annotated[Float, Field(gt=0, le=1)] = 0.975
     every: Annotated[Int, Field(gt=0, le=100_000)] = 1
     cuts: Annotated[tuple[Annotated[Int, Field(ge=0, le=1000)], ...], AtMost] = ()  # the network says which
-    kinds: Annotated[tuple[Annotated[Text, among((*HEAD_KINDS, ATTENTION))], ...], AtMost] = HEAD_KINDS
+    kinds: Annotated[tuple[Annotated[Text, among((*HEAD_KINDS, *INSIDE))], ...], AtMost] = HEAD_KINDS
     views: Annotated[Int, Field(ge=0, le=10_000)] = 0
     views_gib: Annotated[Float, Field(gt=0, le=1_000_000)] = 2.0
 

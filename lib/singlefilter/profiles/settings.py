@@ -31,6 +31,7 @@ NETWORKS = ("vgg", "efficientnet_b0", "cct")
 MOST_BLOCKS = 100  # of a transformer
 IMAGENET = "imagenet"  # torchvision's weights
 WEIGHTS_ENDINGS = (".safetensors", ".pt", ".pth")
+Minutes = Annotated[Float, Field(gt=0, le=1_000_000)]
 Hidden = Annotated[tuple[Annotated[Int, Field(ge=1, le=65_536)], ...], Field(max_length=10)]
 
 
@@ -97,6 +98,15 @@ class Transformer(Group):
 
 
 @dataclass(config=CONFIG, frozen=True)
+class Limits(Group):
+    """Minutes after which a notebook of the profile is stopped: one cell of it, and all of it.  They are there for
+    what would never end, not for what takes long."""
+
+    cell_minutes: Minutes = 1440.0
+    notebook_minutes: Minutes = 2880.0
+
+
+@dataclass(config=CONFIG, frozen=True)
 class Profile(Group):
     """One network on one data set, whole; and the sweeps that go with it, where there are any."""
 
@@ -116,6 +126,7 @@ class Profile(Group):
     by_width: ByWidth | None = None
     afcc: Afcc | None = None
     transformer: Transformer | None = None
+    limits: Limits = field(default=Limits(), metadata=store.LEFT_OUT)
 
     def problems(self) -> Iterator[str]:
         yield from inside("data", self.data)

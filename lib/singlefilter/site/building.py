@@ -50,7 +50,11 @@ def build(names: Sequence[str]) -> Path:
         )
     home = root / "build"
     home.mkdir(exist_ok=True)
-    with FileLock(home / ".site.lock"), tempfile.TemporaryDirectory(dir=home, prefix=".unfinished-site-") as work:
+    with (
+        store.held(FileLock(home / ".site.lock"), "the site"),
+        store.naming(home),
+        tempfile.TemporaryDirectory(dir=home, prefix=".unfinished-site-", ignore_cleanup_errors=True) as work,
+    ):
         html = _built(root, found, Path(work))
         for name in dict.fromkeys([*names, *(one.name for one in found if one.chapters)]):
             _put(html, home / name / "site")
@@ -86,6 +90,8 @@ def _built(root: Path, found: Sequence[results.Results], work: Path) -> Path:
     try:
         rendering.render(work / "sources", work / "html", written, mathjax(), complaints)
     except Exception as error:  # Sphinx and its extensions raise what they like
+        if store.is_full(error):
+            raise
         raise Failed(f"the site could not be built: {type(error).__name__}: {error}") from error
     log.info("%s", complaints.getvalue())  # nothing that a reader of the site would miss
     for one in found:

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from singlefilter.drawing import read_table, require
+from singlefilter.drawing import require
 from singlefilter.figures import registry
 from singlefilter.site.words import escaped, with_symbols
 from singlefilter.studies.declaration import Declaration, Words
+from singlefilter.tablefiles import read_table
 
 _FILES = {".csv": "table (.csv)", ".svg": "drawing (.svg)"}
 
@@ -35,7 +36,7 @@ def figures(folder: Path) -> list[Shown]:
 def _read(declared: Declaration, folder: Path) -> Shown:
     picture = folder / f"{declared.name}.png"
     try:
-        table = read_table(picture.with_suffix(".csv"))
+        table = read_table(picture.with_suffix(".csv"), declared.columns)
         require(table, declared.columns, str(picture.with_suffix(".csv")))
         return Shown(declared, picture, declared.words(table))
     except (OSError, ValueError) as error:  # a TableError is one, and so is what no table is

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from singlefilter.drawing import COMMON, read_table, require
+from singlefilter.drawing import COMMON
 from singlefilter.figures import registry
 from singlefilter.site import chapters, claims, galleries, reference, start
 from singlefilter.site.links import Places, page_of
 from singlefilter.site.results import Results
+from singlefilter.tablefiles import read_table
 
 TOP = ("README.md", "DEVIATIONS.md", "CONTRIBUTING.md")
 FIRST = ("method", "glossary", "results", "profiles", "course", "references")  # of docs/, others behind them
@@ -83,13 +84,10 @@ def _profile(results: Results, several: bool, places: Places, written: Written) 
 
 
 def _claims(folder: Path) -> pd.DataFrame | None:
-    path = folder / "claims.csv"
     try:
-        table = read_table(path)
-        require(table, (*registry.figure("claims").columns, *COMMON), str(path))
+        return read_table(folder / "claims.csv", (*registry.figure("claims").columns, *COMMON))
     except (OSError, ValueError):  # the gallery says what is wrong with it
         return None
-    return table
 
 
 def _put(path: Path, text: str) -> None:

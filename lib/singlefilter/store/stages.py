@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from singlefilter import provenance
-from singlefilter.store import manifests
+from singlefilter.store import manifests, refusals
 from singlefilter.store.keys import config_key
 from singlefilter.store.locks import locked, tidy
 from singlefilter.store.manifests import MANIFEST
@@ -73,9 +73,10 @@ def stage(name: str, config: object, build: Callable[[Path], None]) -> Path:
             if orphan.is_file():
                 orphan.unlink()
         code = provenance.commit()  # the code that ran, not what it was edited to meanwhile
-        with _timed(folder.with_name(folder.name + _SECONDS)) as seconds:
-            build(work)
-        manifests.seal(work, name, config, seconds(), code)
+        with refusals.naming(work):
+            with _timed(folder.with_name(folder.name + _SECONDS)) as seconds:
+                build(work)
+            manifests.seal(work, name, config, seconds(), code)
         os.replace(work, folder)
     tidy(folder.parent)
     _remember(folder, _stamp(folder))
@@ -160,7 +161,8 @@ def _timed(path: Path) -> Iterator[Callable[[], float]]:
     try:
         yield seconds
     except BaseException:
-        note(path, f"{seconds():.3f}")
+        with contextlib.suppress(OSError):  # a disk without room: the first error is the one to be told
+            note(path, f"{seconds():.3f}")
         raise
     path.unlink(missing_ok=True)
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from singlefilter.store import refusals
 from singlefilter.store.keys import plain
 
 TEMPORARY = ".unfinished-"
@@ -19,26 +20,36 @@ PARTIAL = ".partial"  # what the work folder of a stage ends in
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends well, and vanishes otherwise."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{TEMPORARY}{path.name}.", suffix=path.suffix)
-    os.close(handle)
-    try:
-        yield Path(temporary)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+def atomic_file(path: Path, size: int | None = None) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place when the block ends well, and vanishes otherwise.
+
+    size: bytes that are to be written, where that is known.  Raises `refusals.Full` where the disk has no room.
+    """
+    with refusals.naming(path, size):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{TEMPORARY}{path.name}.", suffix=path.suffix)
+        except OSError as error:  # names a file that nobody has heard of
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(temporary, 0o666 & ~umask)
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):  # the first error is the one to be told
+                temporary.unlink(missing_ok=True)
+            raise
 
 
 def write_json(path: Path, content: object) -> None:
     """Write JSON atomically, keys sorted, dataclasses as mappings."""
-    with atomic_file(path) as temporary:
-        text = json.dumps(plain(content), indent=1, sort_keys=True, ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+    text = json.dumps(plain(content), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    with atomic_file(path, len(text.encode())) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def file_checksum(path: Path) -> str:

@@ -11,7 +11,7 @@ import functools
 
 import pandas as pd
 
-from singlefilter import data, drawing, profiles, store
+from singlefilter import data, profiles, store, tablefiles
 from singlefilter.method import statistics
 from singlefilter.pipeline import stages
 from singlefilter.studies import rules
@@ -218,7 +218,7 @@ def _gathered(run: stages.Run) -> pd.DataFrame:
     for path in sorted((store.project_root() / "figures").glob(f"*/{OTHERS}.csv")):
         if FIRST_LOOK in (run.profile.name, path.parent.name) or path.parent.name == run.profile.name:
             continue
-        other = drawing.read_table(path)
+        other = tablefiles.read_table(path)
         tables.append(other.assign(title=other["data"]))
     table = pd.concat(tables, ignore_index=True)
     return table.assign(data=table["profile"] + ": " + table["title"])

@@ -133,7 +133,7 @@ def peak_megabytes(network: nn.Module, images: torch.Tensor) -> float:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "trace.json"
         watched.export_chrome_trace(str(path))
-        events = json.loads(path.read_text())["traceEvents"]
+        events = json.loads(path.read_text(encoding="utf-8"))["traceEvents"]
     memory = sorted((event["ts"], event["args"]["Bytes"]) for event in events if event.get("name") == "[memory]")
     return float(np.cumsum([size for _, size in memory]).max()) / 1e6
 

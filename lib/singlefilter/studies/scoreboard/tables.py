@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from singlefilter import drawing, store
+from singlefilter import store, tablefiles
 from singlefilter.pipeline import stages
 from singlefilter.studies.growth import tables as growth
 from singlefilter.studies.layers import tables
@@ -26,7 +26,7 @@ def claims(run: stages.Run) -> pd.DataFrame:
 def claims_of_all_profiles() -> pd.DataFrame:
     """The claims of every profile whose results are in the project, one row per claim and profile."""
     found = sorted((store.project_root() / "figures").glob("*/claims.csv"))
-    return _in_order(pd.concat([drawing.read_table(path) for path in found], ignore_index=True))
+    return _in_order(pd.concat([tablefiles.read_table(path, ("claim",)) for path in found], ignore_index=True))
 
 
 def _in_order(of_claims: pd.DataFrame) -> pd.DataFrame:
