@@ -20,8 +20,8 @@ BLANK = "\\_\\_\\_"
 _OF_SHEET = """\
 # By hand: a sheet
 
-Four labels, two filters, maps of 2 x 2 positions: from maps and weights to clusters and a pruned head, with a pencil. Every
-step is explained in notebook [00](../notebooks/00_by_hand.ipynb), the words in the [glossary](glossary.md). The
+Four labels, two filters, maps of 2 x 2 positions: from maps and weights to clusters and a pruned head, with a pencil.
+Every step is explained in notebook [00](../notebooks/00_by_hand.ipynb), the words in the [glossary](glossary.md). The
 [key](by_hand_key.md) has all numbers. An hour, about half of it for step 1."""
 _OF_KEY = """\
 # By hand: the key

@@ -4,10 +4,10 @@ import json
 import re
 
 import numpy as np
-from tests import by_hand
 
 from singlefilter import afcc
 from singlefilter.method import clusters, fields
+from tests import by_hand
 
 
 def prose() -> str:

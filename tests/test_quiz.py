@@ -18,7 +18,9 @@ def answers() -> dict[int, str]:
 
 
 def test_every_question_has_an_answer():
-    questions = [int(number) for number in re.findall(r"^(\d+)\. ", read(PAGE).split("## Key")[0], flags=re.MULTILINE)]
+    questions = [
+        int(number) for number in re.findall(r"^(\d+)\. ", read(PAGE).split("## Key")[0], flags=re.MULTILINE)
+    ]
     assert questions == list(answers()) == list(range(1, 13))
 
 
@@ -33,7 +35,9 @@ def test_the_answers_about_the_matrix_are_those_of_the_library():
     assert found.tolist() == [[0, 0, 1, -1]] and "**{0, 1} and {2}**" in key[2]
     assert f"{counted['inside']} ones lie inside" in key[3] and f"the noise is **{counted['noise']}**" in key[3]
     tripled = clusters.clip(3 * matrix[None])
-    assert key[4].startswith(f"**{statistics.count_filters(tripled, clusters.find(tripled)).iloc[0]['noise']}** again")
+    assert key[4].startswith(
+        f"**{statistics.count_filters(tripled, clusters.find(tripled)).iloc[0]['noise']}** again"
+    )
     assert f"**{afcc.kept_fraction(afcc.head_mask(found)):.0%}**".replace("%", " %") in key[5]
     assert "choose output 2" in read(PAGE) and matrix[3].argmax() == 2
 
