@@ -101,7 +101,7 @@ def home(tmp_path, monkeypatch) -> Path:
 def tiny_home(tmp_path_factory) -> Path:
     """A project folder in which every stage of the tiny profile is done; tests must leave it as it is."""
     folder = tmp_path_factory.mktemp("tiny")
-    (folder / "tiny.yaml").write_text(TINY)
+    (folder / "tiny.yaml").write_text(TINY, encoding="utf-8")
     before = os.environ.get("SINGLEFILTER_HOME")
     os.environ["SINGLEFILTER_HOME"] = str(folder)
     try:

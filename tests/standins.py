@@ -46,7 +46,7 @@ def copied(at: Path) -> Path:
         (root / "notebooks" / name).touch()
     (root / "bin").mkdir()
     for name, text in (("python3", PYTHON), ("uv", UV)):
-        (root / "bin" / name).write_text(text)
+        (root / "bin" / name).write_text(text, encoding="utf-8")
         (root / "bin" / name).chmod(0o755)
     return root
 

@@ -177,7 +177,11 @@ def test_one_benchmark_replaces_its_own_rows_only(tmp_path, home, capsys):
         *((task, over) for task in ("measure", "clusters") for over in ("filters", "labels")),
         ("measure", "images"),
     }
-    assert set(json.loads((tmp_path / "provenance.json").read_text())) == {"bootstrap", "clusters", "scaling"}
+    assert set(json.loads((tmp_path / "provenance.json").read_text(encoding="utf-8"))) == {
+        "bootstrap",
+        "clusters",
+        "scaling",
+    }
     assert "extrapolated" in capsys.readouterr().out
     before = {path.name: path.read_bytes() for path in tmp_path.glob("*.*g")}
     assert set(before) == {"benchmarks.png", "benchmarks.svg", "scaling.png", "scaling.svg"}

@@ -81,7 +81,8 @@ def test_requirements_from_a_pyproject(tmp_path):
     path = tmp_path / "pyproject.toml"
     path.write_text(
         '[project]\nrequires-python = ">=3.11"\ndependencies = ["torch>=2.11", "tqdm"]\n'
-        '[project.optional-dependencies]\ndev = ["ruff>=0.9"]\n'
+        '[project.optional-dependencies]\ndev = ["ruff>=0.9"]\n',
+        encoding="utf-8",
     )
     plain = {"python": ">=3.11", "torch": ">=2.11", "tqdm": ""}
     assert requirements(pyproject=path) == plain
@@ -149,7 +150,9 @@ def test_another_import_error_is_passed_on():
 
 
 def test_importing_in_a_process_of_its_own(monkeypatch, tmp_path):
-    (tmp_path / "torch.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
+    (tmp_path / "torch.py").write_text(
+        "raise RuntimeError('operator torchvision::nms does not exist')", encoding="utf-8"
+    )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     assert environment.import_pair().endswith("RuntimeError: operator torchvision::nms does not exist")
 
@@ -185,7 +188,7 @@ def test_as_a_script_with_the_standard_library_only(tmp_path):
     # -S leaves out site-packages: nothing is installed there, so everything is missing and that is what it says
     script = Path(environment.__file__)
     command = [sys.executable, "-S", "-P", str(script), "--quiet"]
-    ran = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env={}, check=False)
+    ran = subprocess.run(command, capture_output=True, encoding="utf-8", cwd=tmp_path, env={}, check=False)
     assert ran.returncode == 1, ran.stderr
     assert ran.stderr == ""
     assert "FAIL  torch " in ran.stdout and "python" not in ran.stdout.split()

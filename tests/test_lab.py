@@ -18,7 +18,7 @@ def project(home):
     """A project with two notebooks."""
     (home / "notebooks").mkdir()
     for name in ("01_first.ipynb", "02_second.ipynb"):
-        (home / "notebooks" / name).write_text(json.dumps({"name": name}))
+        (home / "notebooks" / name).write_text(json.dumps({"name": name}), encoding="utf-8")
     return home
 
 
@@ -40,17 +40,17 @@ def test_copies_are_made_where_the_reader_has_none(project):
     assert (folder, made, older) == (project / "my_notebooks", ["01_first.ipynb", "02_second.ipynb"], [])
     for name in made:
         assert (folder / name).read_bytes() == (project / "notebooks" / name).read_bytes()
-    (folder / "01_first.ipynb").write_text("mine")
+    (folder / "01_first.ipynb").write_text("mine", encoding="utf-8")
     (folder / "02_second.ipynb").unlink()
     assert notebooks.copies()[1:] == (["02_second.ipynb"], [])
-    assert (folder / "01_first.ipynb").read_text() == "mine"
+    assert (folder / "01_first.ipynb").read_text(encoding="utf-8") == "mine"
 
 
 def test_a_copy_that_is_older_is_named_and_stays(project, started, capsys):
     folder, *_ = notebooks.copies()
-    (folder / "own.ipynb").write_text("own")
+    (folder / "own.ipynb").write_text("own", encoding="utf-8")
     before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.glob("*.ipynb")}
-    (project / "notebooks" / "02_second.ipynb").write_text("newer")
+    (project / "notebooks" / "02_second.ipynb").write_text("newer", encoding="utf-8")
     for _ in range(2):  # it is said as long as it is so
         lab()
         assert "02_second.ipynb: the project has a newer one than yours, which stays" in capsys.readouterr().out
@@ -63,11 +63,11 @@ def test_a_copy_that_is_older_is_named_and_stays(project, started, capsys):
 
 def test_a_file_of_the_readers_of_the_same_name_stays(project):
     (project / "my_notebooks").mkdir()
-    (project / "my_notebooks" / "01_first.ipynb").write_text("mine")
+    (project / "my_notebooks" / "01_first.ipynb").write_text("mine", encoding="utf-8")
     folder, made, older = notebooks.copies()
     assert (made, older) == (["02_second.ipynb"], [])
-    assert (folder / "01_first.ipynb").read_text() == "mine"
-    (folder / ".originals.json").write_text("[1")
+    assert (folder / "01_first.ipynb").read_text(encoding="utf-8") == "mine"
+    (folder / ".originals.json").write_text("[1", encoding="utf-8")
     assert notebooks.copies()[1:] == ([], [])
 
 

@@ -32,10 +32,10 @@ def started(program, home):
 
 def test_workers_end_with_us_and_remove_the_folder_of_the_sweep(home):
     with started(PROGRAM, home) as ours:
-        while not all(one.exists() and one.read_text() for one in (home / "0.pid", home / "1.pid")):
+        while not all(one.exists() and one.read_text(encoding="utf-8") for one in (home / "0.pid", home / "1.pid")):
             assert ours.poll() is None
             time.sleep(0.05)
-        theirs = [psutil.Process(int((home / f"{number}.pid").read_text())) for number in range(2)]
+        theirs = [psutil.Process(int((home / f"{number}.pid").read_text(encoding="utf-8"))) for number in range(2)]
         assert len(list(home.glob("runs/.sweeps/sweep-*"))) == 1
         ours.send_signal(signal.SIGKILL)
         begun = time.perf_counter()

@@ -110,7 +110,7 @@ def test_every_figure_comes_from_a_notebook(home, executed):
     folder = home / "figures" / "tiny"
     for name in registry.FIGURES:
         assert {path.suffix for path in folder.glob(f"{name}.*")} == {".csv", ".png", ".svg"}, name
-    assert json.loads((folder / "provenance.json").read_text())["seed"] == 1
+    assert json.loads((folder / "provenance.json").read_text(encoding="utf-8"))["seed"] == 1
 
 
 def said(copy: Path) -> str:

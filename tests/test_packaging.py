@@ -97,13 +97,16 @@ def imported(source: str) -> set[str]:
     return names
 
 
+# with ipywidgets and ipykernel, with papermill, with Sphinx, which need them themselves
+COME_WITH = {"IPython", "jupyter_client", "jupyter_core", "nbclient", "docutils"}
+
+
 def test_the_library_imports_only_what_pyproject_asks_for():
     import_names = {"pillow": "PIL", "pyyaml": "yaml"}
     asked = {import_names.get(name.lower(), name) for name in environment.requirements()} | {"singlefilter"}
     for path in sorted((ROOT / "lib" / "singlefilter").rglob("*.py")):
         extra = imported(path.read_text(encoding="utf-8")) - sys.stdlib_module_names - asked
-        # IPython comes with ipywidgets and ipykernel, docutils with Sphinx, which need them themselves
-        assert extra <= {"IPython", "docutils"}, f"{path.name} imports {sorted(extra)}, not in pyproject.toml"
+        assert extra <= COME_WITH, f"{path.name} imports {sorted(extra)}, not in pyproject.toml"
 
 
 def test_environment_check_needs_the_standard_library_only():

@@ -37,7 +37,7 @@ def test_threads_of_another_process_are_its_own():
     program = "from singlefilter import provenance; print(provenance.computing()['threads'])"
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment
+        [sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=True, env=environment
     )
     assert done.stdout.split() == ["1"]
 

@@ -65,11 +65,22 @@ def test_libraries_that_say_it_without_a_number(words):
 
 
 def test_other_errors_are_what_they_were(tmp_path):
-    for error in (OSError(errno.EIO, "x"), RuntimeError("shape"), ValueError("x")):
+    for error in (
+        OSError(errno.EPIPE, "x"),
+        OSError(errno.EIO, "x", "named"),
+        RuntimeError("shape"),
+        ValueError("x"),
+    ):
         assert not store.is_full(error)
         with pytest.raises(type(error)) as raised, store.naming(tmp_path):
             raise error
         assert raised.value is error
+
+
+def test_a_disk_that_fails_is_named(tmp_path):
+    with pytest.raises(OSError, match="Input.output error: .*named") as raised, store.naming(tmp_path / "named"):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    assert raised.value.errno == errno.EIO
 
 
 @NO_ROOM

@@ -100,7 +100,8 @@ def test_notebooks_about_a_group_that_the_profile_lacks(home, command, monkeypat
     monkeypatch.setattr(commands, "_name_explorer", lambda _: None)
     own = home / "own.yaml"
     own.write_text(
-        "purpose: a test\nminutes: 1\ndata: {name: glyphs, labels: 5, train_per_label: 2, test_per_label: 2}\n"
+        "purpose: a test\nminutes: 1\ndata: {name: glyphs, labels: 5, train_per_label: 2, test_per_label: 2}\n",
+        encoding="utf-8",
     )
     status, out, _ = command("all", "--profile", str(own), "--jobs", "1")
     assert (status, without_work) == (0, ["01_data", "10_claims"])
@@ -130,10 +131,13 @@ def test_a_network_that_fails_keeps_no_notebook_from_running_unless_it_is_the_pr
 
 def test_a_mistake_in_a_profile_of_ones_own(home, tiny_home, command):
     own = home / "own.yaml"
-    own.write_text((tiny_home / "tiny.yaml").read_text() + "sed: 2\n")
+    own.write_text((tiny_home / "tiny.yaml").read_text(encoding="utf-8") + "sed: 2\n", encoding="utf-8")
     status, _, err = command("run", "--profile", str(own))
     assert (status, err) == (2, f"singlefilter: {own}: unknown key sed, did you mean seed?\n")
-    own.write_text((tiny_home / "tiny.yaml").read_text().replace("heads: {", "heads: {cuts: [14], "))
+    own.write_text(
+        (tiny_home / "tiny.yaml").read_text(encoding="utf-8").replace("heads: {", "heads: {cuts: [14], "),
+        encoding="utf-8",
+    )
     status, _, err = command("run", "--profile", str(own))
     assert (status, err) == (
         2,
@@ -144,7 +148,7 @@ def test_a_mistake_in_a_profile_of_ones_own(home, tiny_home, command):
 
 def test_missing_data_is_status_1_and_says_what_to_do(home, command):
     own = home / "own.yaml"
-    own.write_text("purpose: a test\nminutes: 1\ndata: {name: imagenet}\n")
+    own.write_text("purpose: a test\nminutes: 1\ndata: {name: imagenet}\n", encoding="utf-8")
     (home / "sets").mkdir()
     status, _, err = command("run", "--profile", str(own), "--data-dir", str(home / "sets"))
     assert status == 1
@@ -153,12 +157,12 @@ def test_missing_data_is_status_1_and_says_what_to_do(home, command):
 
 
 def test_a_store_that_cannot_be_written_is_a_message(home, tiny_home, command):
-    (home / "runs").write_text("a file where the store should be")
+    (home / "runs").write_text("a file where the store should be", encoding="utf-8")
     status, _, err = command("run", "--profile", str(tiny_home / "tiny.yaml"))
     assert status == 1
     assert err.startswith("singlefilter: ")
     assert str(home / "runs") in err
-    assert (home / "runs").read_text() == "a file where the store should be"
+    assert (home / "runs").read_text(encoding="utf-8") == "a file where the store should be"
 
 
 def test_control_c_is_a_message(home, tiny_home, command, monkeypatch):
@@ -226,9 +230,10 @@ def test_minutes_that_are_over_at_once(home, tiny_home, command):
 
 def test_fresh_forgets_first(tiny_home, home, command):
     own = home / "own.yaml"
-    text = (tiny_home / "tiny.yaml").read_text()
+    text = (tiny_home / "tiny.yaml").read_text(encoding="utf-8")
     own.write_text(
-        text.replace("epochs: 2", "epochs: 1").replace("heads: {", "heads: {cuts: [13], kinds: [flat], ", 1)
+        text.replace("epochs: 2", "epochs: 1").replace("heads: {", "heads: {cuts: [13], kinds: [flat], ", 1),
+        encoding="utf-8",
     )
     assert command("run", "--profile", str(own), "--stages", "train")[0] == 0
     assert "forgotten" not in command("run", "--profile", str(own), "--stages", "train")[1]

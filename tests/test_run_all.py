@@ -149,7 +149,7 @@ def test_a_set_up_that_does_not_pass_the_check_is_not_used(project):
 @pytest.mark.parametrize("changed", ["requirements.lock", "pyproject.toml"])
 def test_changed_requirements_are_set_up_again(project, changed):
     run_all(project)
-    with (project / changed).open("a") as file:
+    with (project / changed).open("a", encoding="utf-8") as file:
         file.write("\n# newer\n")
     ran = run_all(project)
     assert "making it again" in ran.stdout and "-r requirements.lock" in ran.calls
@@ -174,11 +174,14 @@ def test_a_venv_of_someone_else_is_used_or_refused_but_never_removed(project):
 def test_cpu_takes_the_locked_versions_from_the_cpu_builds(project):
     ran = run_all(project, "--cpu")
     assert ran.returncode == 0, ran.stderr
-    lock = (project / "requirements.lock").read_text().splitlines()
+    lock = (project / "requirements.lock").read_text(encoding="utf-8").splitlines()
     pair = " ".join(line.split()[0] for line in lock if line.startswith(("torch==", "torchvision==")))
     assert f"--no-deps --torch-backend cpu {pair}\n" in ran.calls
     assert "--no-deps --require-hashes -r .venv/without-torch.lock" in ran.calls
-    rest = [line.partition("=")[0] for line in (project / ".venv" / "without-torch.lock").read_text().splitlines()]
+    rest = [
+        line.partition("=")[0]
+        for line in (project / ".venv" / "without-torch.lock").read_text(encoding="utf-8").splitlines()
+    ]
     left_out = {line.partition("=")[0] for line in lock} - set(rest)
     assert {"numpy", "sympy", "pytest"} <= set(rest)
     assert {"torch", "torchvision", "triton", "nvidia-cublas", "cuda-toolkit"} <= {name for name in left_out if name}

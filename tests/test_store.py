@@ -27,7 +27,7 @@ class Outer:
 
 def write_one(work: Path) -> None:
     (work / "sub").mkdir(exist_ok=True)
-    (work / "one.txt").write_text("one")
+    (work / "one.txt").write_text("one", encoding="utf-8")
     (work / "sub" / "two.bin").write_bytes(bytes(range(256)))
 
 
@@ -65,22 +65,22 @@ def test_key_notices_every_change(other):
 def test_atomic_file_replaces_the_whole_file(tmp_path):
     path = tmp_path / "new" / "table.csv"
     with store.atomic_file(path) as temporary:
-        temporary.write_text("first")
+        temporary.write_text("first", encoding="utf-8")
         assert not path.exists()
     with store.atomic_file(path) as temporary:
-        temporary.write_text("second")
-        assert path.read_text() == "first"
-    assert path.read_text() == "second"
+        temporary.write_text("second", encoding="utf-8")
+        assert path.read_text(encoding="utf-8") == "first"
+    assert path.read_text(encoding="utf-8") == "second"
     assert [item.name for item in path.parent.iterdir()] == ["table.csv"]
 
 
 def test_atomic_file_keeps_the_old_one_when_writing_fails(tmp_path):
     path = tmp_path / "table.csv"
-    path.write_text("old")
+    path.write_text("old", encoding="utf-8")
     with pytest.raises(OSError, match="no room"), store.atomic_file(path) as temporary:
-        temporary.write_text("half of the n")
+        temporary.write_text("half of the n", encoding="utf-8")
         raise OSError("no room")
-    assert path.read_text() == "old"
+    assert path.read_text(encoding="utf-8") == "old"
     assert [item.name for item in tmp_path.iterdir()] == ["table.csv"]
 
 
@@ -132,9 +132,9 @@ def test_interrupted_build_goes_on_in_its_folder(home):
     def build(work: Path) -> None:
         calls.append(work)
         if len(calls) == 1:
-            (work / "checkpoint").write_text("half")
+            (work / "checkpoint").write_text("half", encoding="utf-8")
             raise KeyboardInterrupt
-        assert (work / "checkpoint").read_text() == "half"
+        assert (work / "checkpoint").read_text(encoding="utf-8") == "half"
         (work / "checkpoint").unlink()
         write_one(work)
 
@@ -165,7 +165,7 @@ def test_leftovers_of_a_killed_process_are_not_kept(home):
     work.mkdir(parents=True)
     killed = store.atomic_file(work / "checkpoint.pt")
     leftover = killed.__enter__()
-    leftover.write_text("half a checkpoint")
+    leftover.write_text("half a checkpoint", encoding="utf-8")
     folder = store.stage("x", {}, write_one)
     assert set(store.manifest(folder)["files"]) == {"one.txt", "sub/two.bin"}
     assert not (folder / leftover.name).exists()
@@ -181,9 +181,15 @@ DAMAGES = {
     "one bit flipped": ("sub/two.bin", lambda folder: flip(folder / "sub" / "two.bin")),
     "truncated": ("sub/two.bin", lambda folder: (folder / "sub" / "two.bin").write_bytes(bytes(range(200)))),
     "missing": ("one.txt", lambda folder: (folder / "one.txt").unlink()),
-    "manifest truncated": (store.MANIFEST, lambda folder: (folder / store.MANIFEST).write_text('{"files": {')),
+    "manifest truncated": (
+        store.MANIFEST,
+        lambda folder: (folder / store.MANIFEST).write_text('{"files": {', encoding="utf-8"),
+    ),
     "manifest missing": (store.MANIFEST, lambda folder: (folder / store.MANIFEST).unlink()),
-    "manifest of another kind": (store.MANIFEST, lambda folder: (folder / store.MANIFEST).write_text("[]")),
+    "manifest of another kind": (
+        store.MANIFEST,
+        lambda folder: (folder / store.MANIFEST).write_text("[]", encoding="utf-8"),
+    ),
 }
 
 
@@ -248,7 +254,7 @@ def test_forget_removes_finished_and_unfinished_work(home):
 
 
 def build_slowly(work: Path) -> None:
-    with open(store.project_root() / "built", "a") as log:
+    with open(store.project_root() / "built", "a", encoding="utf-8") as log:
         log.write("once\n")
     time.sleep(0.5)
     write_one(work)
@@ -269,7 +275,7 @@ def test_two_processes_build_a_stage_once(home):
         process.join(60)
         assert process.exitcode == 0
     assert folders == {str(store.stage_folder("x", {}))}
-    assert (home / "built").read_text() == "once\n"
+    assert (home / "built").read_text(encoding="utf-8") == "once\n"
 
 
 def test_json_is_sorted_and_keeps_letters(tmp_path):

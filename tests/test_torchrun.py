@@ -70,12 +70,12 @@ def torchrun(count: int, home: Path, *program: str) -> subprocess.CompletedProce
     environment = {"SINGLEFILTER_HOME": str(home), "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(places)}
     return subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}", *program],
-        env=os.environ | environment, cwd=home, capture_output=True, text=True, timeout=300,
+        env=os.environ | environment, cwd=home, capture_output=True, encoding="utf-8", timeout=300,
     )  # fmt: skip
 
 
 def script(folder: Path, *lines: str) -> str:
-    (folder / "script.py").write_text("\n".join(lines))
+    (folder / "script.py").write_text("\n".join(lines), encoding="utf-8")
     return str(folder / "script.py")
 
 
@@ -147,7 +147,7 @@ def test_ranks_train_compiled_networks_or_none_does(tmp_path, fails):
 def test_begun_by_one_process_gone_on_with_and_finished_by_two(tmp_path, monkeypatch, capsys):
     """Epoch 1 of 3 by one process, epoch 2 by two, the rest by two again: as if one had done it in one go."""
     profile = tmp_path / "tiny.yaml"
-    profile.write_text(PROFILE)
+    profile.write_text(PROFILE, encoding="utf-8")
     alone, shared = tmp_path / "alone", tmp_path / "shared"
     for home, times in ((alone, [0.0] * 99), (shared, [0.0, 1e9])):
         home.mkdir()
@@ -196,7 +196,7 @@ def test_begun_by_one_process_gone_on_with_and_finished_by_two(tmp_path, monkeyp
 
 @pytest.mark.slow
 def test_a_rank_that_fails_ends_all(tmp_path):
-    (tmp_path / "tiny.yaml").write_text(PROFILE)
+    (tmp_path / "tiny.yaml").write_text(PROFILE, encoding="utf-8")
     program = script(
         tmp_path,
         "import sys",

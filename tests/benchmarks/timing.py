@@ -109,7 +109,7 @@ def peak_above_start(work: Callable[[], Any]) -> tuple[float, Any]:
 def peak_megabytes() -> float:
     """Largest resident memory of this process so far, in megabytes (10**6)."""
     if STATUS.exists():  # getrusage would count the process that started this one, too
-        line = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM"))
+        line = next(line for line in STATUS.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) * 1024 / 1e6
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
@@ -119,6 +119,6 @@ def _forget_peak() -> None:
     clear = STATUS.with_name("clear_refs")
     if clear.exists():
         try:
-            clear.write_text("5")
+            clear.write_text("5", encoding="utf-8")
         except OSError:
             print("the peak of memory cannot be set back here: what was freed before counts as held", flush=True)

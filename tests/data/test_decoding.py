@@ -85,7 +85,7 @@ def test_images_larger_than_memory_are_mapped(tmp_path):
             np.lib.format.write_array_header_1_0(file, header)
             file.truncate(file.tell() + images * 3 * 1000 * 1000)
         np.save(tmp_path / f"{split}_labels.npy", np.zeros(images, np.int64))
-    (tmp_path / "names.txt").write_text("one")
+    (tmp_path / "names.txt").write_text("one", encoding="utf-8")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         train = data.read(tmp_path)["train"]
@@ -185,7 +185,7 @@ def test_a_half_decoded_folder_with_a_hole_is_decoded_again(home, tmp_path, monk
         images[4] = 0
         images.flush()
     elif fault == "of another":
-        store.note(note.with_name("1000"), note.read_text().split("\n")[0])
+        store.note(note.with_name("1000"), note.read_text(encoding="utf-8").split("\n")[0])
         note.with_name("1000").rename(note)
         np.load(array, mmap_mode="r+")[0] = 1
     elif fault == "a folder":
@@ -196,7 +196,7 @@ def test_a_half_decoded_folder_with_a_hole_is_decoded_again(home, tmp_path, monk
     elif fault == "short":
         array.write_bytes(array.read_bytes()[:-1000])
     else:
-        note.write_text("" if fault == "empty" else "7\n")
+        note.write_text("" if fault == "empty" else "7\n", encoding="utf-8")
     images = data.load(config(), 1, tmp_path)["train"].images.numpy()
     labels = [(label, n) for label in ("ant", "bee", "cat") for n in range(3)]
     np.testing.assert_array_equal(

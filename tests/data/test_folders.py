@@ -14,7 +14,7 @@ from singlefilter import data, profiles
 @pytest.mark.parametrize("ending", [".png", ".webp", ".PNG"])
 def test_image_folders_pixel_by_pixel(home, tmp_path, ending):
     written = write_folders(tmp_path / "imagenet", ending=ending)
-    (tmp_path / "imagenet" / "train" / "ant" / "notes.txt").write_text("no image")
+    (tmp_path / "imagenet" / "train" / "ant" / "notes.txt").write_text("no image", encoding="utf-8")
     splits = data.load(config(), 1, tmp_path)
     for split, count in (("train", 3), ("test", 2)):
         loaded = splits[split]

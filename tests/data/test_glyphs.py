@@ -275,7 +275,7 @@ def test_another_process_draws_the_same_images():
         "print(hashlib.sha256(glyphs.render(12, 5, 'test', seed=1, chunk_images=2)[0].tobytes()).hexdigest())"
     )
     environment = os.environ | {"PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(sys.path)}
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", env=environment)
     assert result.stdout.strip() == sha256(glyphs.render(12, 5, "test", seed=1)[0]), result.stderr
 
 

@@ -38,7 +38,7 @@ def test_other_files_are_left_out_and_named(home, tmp_path, caplog):
     write_folders(tmp_path / "imagenet")
     for label in ("ant", "bee"):
         (tmp_path / "imagenet" / "train" / label / "photo.heic").write_bytes(b"x")
-    (tmp_path / "imagenet" / "train" / "ant" / "notes.txt").write_text("x")
+    (tmp_path / "imagenet" / "train" / "ant" / "notes.txt").write_text("x", encoding="utf-8")
     (tmp_path / "imagenet" / "train" / "ant" / "gone.png").symlink_to("nothing")
     assert len(loaded(tmp_path)["train"]) == 9
     assert (
@@ -115,7 +115,7 @@ def test_labels_in_a_file(home, tmp_path, kind, inside):
         (root / "train" / label / "images").mkdir()
         for path in list((root / "train" / label).glob("*.png")):
             path.rename(path.parent / "images" / path.name)
-        (root / "train" / label / f"{label}_boxes.txt").write_text("0.png 0 0 1 1\n")
+        (root / "train" / label / f"{label}_boxes.txt").write_text("0.png 0 0 1 1\n", encoding="utf-8")
         for path in sorted((root / "test" / label).iterdir()):
             number += 1
             new = root / "val" / inside / f"val_{number}.png"
@@ -125,7 +125,7 @@ def test_labels_in_a_file(home, tmp_path, kind, inside):
             lines.append(LISTS[kind].format(name=new.name, stem=new.stem, label=label))
         (root / "test" / label).rmdir()
     (root / "test").rmdir()
-    (root / "val" / kind).write_text("".join(lines))
+    (root / "val" / kind).write_text("".join(lines), encoding="utf-8")
     splits = loaded(tmp_path)
     assert splits["test"].names == splits["train"].names == ("ant", "bee", "cat")
     images = np.stack([image for label in ("ant", "bee", "cat") for image in expected[label]])
@@ -144,10 +144,12 @@ def test_a_folder_of_images_alone_says_what_to_do(home, tmp_path):
         data.DataError, match=r"test holds 6 images, such as 0.png, and no folder for each label: move"
     ):
         loaded(tmp_path)
-    (root / "test" / "labels.csv").write_text("0.png,ant\n")  # not of all
+    (root / "test" / "labels.csv").write_text("0.png,ant\n", encoding="utf-8")  # not of all
     with pytest.raises(data.DataError, match="put a file labels.csv into .*such as 0.png,ant$"):
         loaded(tmp_path)
-    (root / "test" / "labels.csv").write_text("".join(f"{n}.png,{['ant', 'bee', 'cat'][n % 3]}\n" for n in range(6)))
+    (root / "test" / "labels.csv").write_text(
+        "".join(f"{n}.png,{['ant', 'bee', 'cat'][n % 3]}\n" for n in range(6)), encoding="utf-8"
+    )
     assert loaded(tmp_path)["test"].labels.tolist() == [0, 0, 1, 1, 2, 2]
 
 

@@ -26,7 +26,7 @@ def server(home: Path) -> Iterator[str]:
     place of its name."""
     settings = home / "jupyter" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
-    (settings / "notification.jupyterlab-settings").write_text(json.dumps(QUIET))
+    (settings / "notification.jupyterlab-settings").write_text(json.dumps(QUIET), encoding="utf-8")
     token, port = secrets.token_hex(16), _free_port()
     environment = os.environ | {
         "SINGLEFILTER_HOME": str(home),
@@ -37,7 +37,7 @@ def server(home: Path) -> Iterator[str]:
         "OMP_NUM_THREADS": "1",
     }
     command = [sys.executable, "-m", "singlefilter", "lab", "--", "--no-browser", f"--port={port}"]
-    with (home / "lab.log").open("w") as log:
+    with (home / "lab.log").open("w", encoding="utf-8") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=home)
     try:
         address = f"http://localhost:{port}"
@@ -79,4 +79,4 @@ def _wait(process: subprocess.Popen, address: str, log: Path, seconds: float = 6
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
-    raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()}")
+    raise RuntimeError(f"JupyterLab did not start:\n{log.read_text(encoding='utf-8')}")

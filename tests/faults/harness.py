@@ -159,7 +159,7 @@ def in_its_place(path: Path, rng: random.Random) -> str:
     else:
         path.mkdir()
         if kind == "full folder":
-            (path / "file").write_text("x")
+            (path / "file").write_text("x", encoding="utf-8")
     return kind
 
 

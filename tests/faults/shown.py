@@ -57,7 +57,7 @@ def table_edited(trial: Trial) -> None:
 def table_mutated(trial: Trial) -> None:
     """By bytes: refused by its name, or read as what Python's own reader of such files makes of it."""
     path = trial.home / "accuracy_by_layer.csv"
-    path.write_text(table())
+    path.write_text(table(), encoding="utf-8")
     if trial.rng.random() < 0.1:
         in_its_place(path, trial.rng)
     else:
@@ -87,13 +87,13 @@ def read(trial: Trial, path: Path, named: str) -> None:
 def notebook_changed(trial: Trial) -> None:
     """By bytes, by JSON, or by what lies there: refused by its name, or a notebook with its cell of parameters."""
     path = write(trial.home, "05_x", "a = 1", "b = 2")
-    content, kind = path.read_text(), trial.rng.choice(["bytes", "json", "json", "thing"])
+    content, kind = path.read_text(encoding="utf-8"), trial.rng.choice(["bytes", "json", "json", "thing"])
     if kind == "thing":
         in_its_place(path, trial.rng)
     elif kind == "bytes":
         path.write_bytes(mutated(content.encode(), trial.rng))
     else:
-        path.write_text(json.dumps(mutated_json(json.loads(content), trial.rng)))
+        path.write_text(json.dumps(mutated_json(json.loads(content), trial.rng)), encoding="utf-8")
     try:
         found = notebooks.read(path)
     except notebooks.Failed as error:

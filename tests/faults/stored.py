@@ -51,9 +51,9 @@ def _everything(home: Path) -> set[bytes]:
 def manifest_mutated(trial: Trial) -> None:
     folder = finished()
     path = folder / store.MANIFEST
-    content = json.loads(path.read_text())
+    content = json.loads(path.read_text(encoding="utf-8"))
     changed = mutated_json(content, trial.rng)
-    path.write_text(json.dumps(changed, indent=trial.rng.choice([None, 1])))
+    path.write_text(json.dumps(changed, indent=trial.rng.choice([None, 1])), encoding="utf-8")
     left = {key: value for key, value in content.items() if key != "checksum"}
     if changed != left and store.is_complete(folder):  # without its checksum, it is one of before there were any
         raise Bad("wrong", changed)
@@ -64,7 +64,7 @@ def manifest_of_before_mutated(trial: Trial) -> None:
     """One without a checksum: a field gone or of another kind, or another configuration or file."""
     folder = finished()
     path = folder / store.MANIFEST
-    content = {key: value for key, value in json.loads(path.read_text()).items() if key != "checksum"}
+    content = {key: value for key, value in json.loads(path.read_text(encoding="utf-8")).items() if key != "checksum"}
     key = trial.rng.choice(["name", "config", "files", "seconds", "versions", "machine", "commit"])
     how = trial.rng.choice(["gone", "kind", "inside"])
     if how == "gone":
@@ -73,7 +73,7 @@ def manifest_of_before_mutated(trial: Trial) -> None:
         content[key] = trial.rng.choice([None, True, [1], [], "x" if not isinstance(content[key], str) else 7])
     else:
         content[key] = mutated_json(content[key], trial.rng)
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps(content), encoding="utf-8")
     fewer = key == "files" and isinstance(content.get(key), dict) and len(content[key]) == 1  # whose files are right
     if store.is_complete(folder) and not fewer:
         raise Bad("wrong", content)
@@ -130,7 +130,7 @@ def seconds_mutated(trial: Trial) -> None:
         path.write_bytes(mutated(path.read_bytes(), trial.rng))
     elif kind == "word":
         words = ["", "nan", "inf", "-inf", "-1e9", "1e300", "12.5", "x", "1\n2", "[]", "\x00", "9" * 400]
-        path.write_text(trial.rng.choice(words))
+        path.write_text(trial.rng.choice(words), encoding="utf-8")
     else:
         in_its_place(path, trial.rng)
     check(trial, folder, path)
@@ -161,7 +161,7 @@ def work_in_the_way(trial: Trial) -> None:
     kind = trial.rng.choice(["work", "stage"])
     if kind == "work":
         work.rmdir()
-        work.write_text("x")
+        work.write_text("x", encoding="utf-8")
         store.stage("train", CONFIG, build)
         if not store.is_complete(folder):
             raise Bad("wrong", folder)

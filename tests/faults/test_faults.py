@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import brought, harness, shown, stored, trained
+from tests.faults import brought, harness, refused, shown, stored, trained
 
 PAGE = Path(__file__).resolve().parents[1] / "FAULTS.md"
-FAMILIES = [*stored.FAMILIES, *trained.FAMILIES, *brought.FAMILIES, *shown.FAMILIES]
+FAMILIES = [*stored.FAMILIES, *trained.FAMILIES, *brought.FAMILIES, *shown.FAMILIES, *refused.FAMILIES]
 IN_ALL = sum(family.times for family in FAMILIES)
 ASKED = int(os.environ.get("SINGLEFILTER_FAULTS", IN_ALL))
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from tests.studies.controls.test_charts import control_tables
+from tests.studies.geometry.made_up import tables as geometry_tables
 from tests.studies.growth.made_up import tables as growth_tables
 from tests.studies.pruning.made_up import tables as pruning_tables
 from tests.studies.transformer.made_up import tables as transformer_tables
@@ -153,5 +154,7 @@ def tables(common: dict, layers: int = 5, labels: int = 20) -> dict[str, pd.Data
         "statistics_by_layer": statistics_table(layers),
         "claims": claims_table(),
     }
-    made |= control_tables(layers) | growth_tables() | pruning_tables() | transformer_tables()
+    made |= (
+        control_tables(layers) | geometry_tables(layers) | growth_tables() | pruning_tables() | transformer_tables()
+    )
     return {"samples": samples_table()} | {name: table.assign(**common) for name, table in made.items()}

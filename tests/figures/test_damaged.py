@@ -128,8 +128,8 @@ def test_what_programs_for_tables_make_of_them_is_read(folder):
 
 
 def test_the_command_says_what_it_drew_and_what_not(folder, home, monkeypatch, capsys):
-    (folder / "stray.csv").write_text("a,b\n1,2\n")
-    (folder / "curves.csv").write_text("")
+    (folder / "stray.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+    (folder / "curves.csv").write_text("", encoding="utf-8")
     monkeypatch.setattr("singlefilter.commands.figures_folder", lambda name: folder)
     assert main(["figures"]) == 1
     out, err = capsys.readouterr()

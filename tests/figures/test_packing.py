@@ -81,7 +81,7 @@ def test_what_a_pack_draws_is_the_same_to_the_byte(source, at, tmp_path, monkeyp
         assert here.read_bytes() == there.read_bytes()
         here.unlink()
     assert not list(away.rglob(stages.NETWORK))
-    (away / "tiny.yaml").write_text(TINY)
+    (away / "tiny.yaml").write_text(TINY, encoding="utf-8")
     assert run.main(["publish", str(away / "tiny.yaml"), "--figure", *DRAWN]) == 0
     for name in DRAWN:
         here, there = (home / "figures" / "tiny" / f"{name}.csv" for home in (away, source))
@@ -144,7 +144,7 @@ def test_what_is_there_and_different_stays_and_nothing_is_put_beside_it(source, 
     at(source)
     files, away = packed(source, tmp_path / "packs"), tmp_path / "away"
     (away / "figures" / "tiny").mkdir(parents=True)
-    (away / "figures" / "tiny" / "curves.csv").write_text("of another run\n")
+    (away / "figures" / "tiny" / "curves.csv").write_text("of another run\n", encoding="utf-8")
     at(away)
     with pytest.raises(packing.PackError, match=r"there already, and different.*curves\.csv$"):
         packing.unpack(files)
@@ -156,8 +156,8 @@ def test_what_is_there_and_different_stays_and_nothing_is_put_beside_it(source, 
     store.adopt(_stage(away / "other", "weights of another run", config), folder)
     with pytest.raises(packing.PackError, match=f"different; move away or remove: {folder}$"):
         packing.unpack(files)
-    assert (folder / "heads.safetensors").read_text() == "weights of another run"
-    (folder / "heads.safetensors").write_text("damaged")  # not complete any more
+    assert (folder / "heads.safetensors").read_text(encoding="utf-8") == "weights of another run"
+    (folder / "heads.safetensors").write_text("damaged", encoding="utf-8")  # not complete any more
     packing.unpack(files)
     assert store.is_complete(folder)
     assert [path.name for path in folder.parent.glob("*.damaged-*/*.safetensors")] == ["heads.safetensors"]
@@ -165,7 +165,7 @@ def test_what_is_there_and_different_stays_and_nothing_is_put_beside_it(source, 
 
 def _stage(folder, text: str, config: dict):
     folder.mkdir()
-    (folder / "heads.safetensors").write_text(text)
+    (folder / "heads.safetensors").write_text(text, encoding="utf-8")
     store.seal(folder, "heads", config, 0, "")
     return folder
 

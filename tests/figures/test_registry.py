@@ -95,7 +95,7 @@ def test_every_figure_by_one_command(own_home, capsys):
     for name, declared in registry.FIGURES.items():
         assert {path.suffix for path in folder.glob(f"{name}.*")} == {".csv", ".png", ".svg"}, name
         check(declared.words(figures.read_table(folder / f"{name}.csv")))
-    assert json.loads((folder / "provenance.json").read_text())["profile"]["name"] == "tiny"
+    assert json.loads((folder / "provenance.json").read_text(encoding="utf-8"))["profile"]["name"] == "tiny"
     assert "passed over" not in capsys.readouterr().out
 
 
@@ -105,7 +105,7 @@ def test_one_that_fails_loses_no_other_and_one_without_its_group_is_passed_over(
 
     monkeypatch.setitem(registry.FIGURES, "curves", dataclasses.replace(registry.FIGURES["curves"], table=broken))
     own = own_home / "own.yaml"
-    own.write_text((own_home / "tiny.yaml").read_text().split("by_width:")[0])
+    own.write_text((own_home / "tiny.yaml").read_text(encoding="utf-8").split("by_width:")[0], encoding="utf-8")
     names = ["curves", "noise_by_width", "masked_heads_by_width", "accuracy_by_layer"]
     status = run.main(["publish", str(own), "--figure", *names])
     out, err = capsys.readouterr()

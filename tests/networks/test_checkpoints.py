@@ -80,7 +80,7 @@ def in_place_of(path: Path, make) -> None:
 FAULTS = {
     "cut short": lambda path, _: path.write_bytes(path.read_bytes()[:1000]),
     "empty": lambda path, _: path.write_bytes(b""),
-    "a text": lambda path, _: path.write_text("a text"),
+    "a text": lambda path, _: path.write_text("a text", encoding="utf-8"),
     "a list": lambda path, _: saved(path, [1, 2]),
     "as it was before identities": lambda path, _: saved(
         path, {"model": {}, "optimizer": {}, "rows": [], "epochs": 2}

@@ -106,7 +106,7 @@ def test_bfloat16_is_refused_where_it_is_slower(monkeypatch, tmp_path):
     monkeypatch.setattr(training, "device", lambda: torch.device("cuda"))
     training.require_precision(half)
     for flags, there in (("fpu avx512f amx_bf16", True), ("fpu avx512f", False), ("avx512_bf16x", False)):
-        (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags\t\t: {flags}\n")
+        (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags\t\t: {flags}\n", encoding="utf-8")
         assert asked(tmp_path / "cpuinfo") is there
     assert asked(tmp_path / "none") is False
 

@@ -121,7 +121,7 @@ def test_weights_that_do_not_fit_are_named(tmp_path):
         return str(caught.value)
 
     assert refusal() == f"network.weights: there is no file {file}"
-    file.write_text("no tensors")
+    file.write_text("no tensors", encoding="utf-8")
     assert "cannot be read as tensors" in refusal()
     save_file(networks.build(profiles.Network(depth=11, width=3), 4, 32, 1).state_dict(), file)
     assert "is of another network: features.layer1.0.weight, " in refusal()

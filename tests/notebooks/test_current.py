@@ -57,12 +57,12 @@ def test_another_library_profile_or_package_is_another_run(home, kept, monkeypat
     library = tmp_path / "lib"
     for name, text in (("__init__.py", ""), ("settings.yaml", "a: 1")):
         (library / "singlefilter").mkdir(parents=True, exist_ok=True)
-        (library / "singlefilter" / name).write_text(text)
+        (library / "singlefilter" / name).write_text(text, encoding="utf-8")
     monkeypatch.setattr(surroundings, "LIBRARY", library)
     assert notebooks.current([path], asked) == []
     notebooks.keep([path], asked)
     assert notebooks.current([path], asked) == [path]
-    (library / "singlefilter" / "settings.yaml").write_text("a: 2")
+    (library / "singlefilter" / "settings.yaml").write_text("a: 2", encoding="utf-8")
     assert notebooks.current([path], asked) == []
     notebooks.keep([path], asked)
     monkeypatch.setattr("singlefilter.provenance.versions", lambda: {"torch": "9"})

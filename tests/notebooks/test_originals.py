@@ -42,7 +42,7 @@ UNFIT = {
 def test_what_is_no_notebook_is_named(home, kind):
     path = write(home, "05_x")
     change, words = UNFIT[kind]
-    path.write_text(change(path.read_text()))
+    path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
     with pytest.raises(notebooks.Failed, match=words) as failed:
         notebooks.read(path)
     assert str(failed.value).startswith(str(path))
@@ -65,7 +65,7 @@ def test_bytes_and_things_that_are_no_text(home):
 def test_a_good_one_is_read_and_says_when_it_runs(home):
     path = write(home, "05_x", "a = 1\nb = 2", runs="alone")
     assert notebooks.about(path) == {"runs": "alone"}
-    lists = json.loads(path.read_text())
+    lists = json.loads(path.read_text(encoding="utf-8"))
     lists["cells"][1]["source"] = ["a = 1\n", "b = 2"]
-    path.write_text(json.dumps(lists))
+    path.write_text(json.dumps(lists), encoding="utf-8")
     assert notebooks.read(path).cells[1].source == "a = 1\nb = 2"

@@ -39,7 +39,9 @@ def ran(tmp_path_factory):
     paths = [write(home, name, *cells) for name, cells in CELLS.items()]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SINGLEFILTER_HOME", str(home))
-        (home / "notebooks" / "07_half.ipynb").write_text(paths[0].read_text()[:200])
+        (home / "notebooks" / "07_half.ipynb").write_text(
+            paths[0].read_text(encoding="utf-8")[:200], encoding="utf-8"
+        )
         outcomes = notebooks.execute_all(notebooks.numbered(), notebooks.Asked("quick", "mine"), 2)
     return home, {outcome.notebook.stem: outcome for outcome in outcomes}
 
@@ -108,7 +110,7 @@ def test_the_key_of_a_limit_of_time_is_said(home, key):
 
 def test_the_command_names_what_failed_in_the_end(home, tiny_home, capsys, monkeypatch):
     write(home, "01_whole")
-    (home / "notebooks" / "02_empty.ipynb").write_text("")
+    (home / "notebooks" / "02_empty.ipynb").write_text("", encoding="utf-8")
     status = main(["all", "--profile", str(tiny_home / "tiny.yaml"), "--only", "2"])
     assert (status, "02_empty.ipynb is empty" in capsys.readouterr().err) == (1, True)
     monkeypatch.setattr("singlefilter.commands._complete", lambda *_: None)
@@ -165,10 +167,10 @@ def test_kernels_and_what_they_start_end_with_us(home, end):
     write(home, "01_endless", ENDLESS)
     with subprocess.Popen([sys.executable, "-c", PROGRAM], env=os.environ | {"PYTHONPATH": path()}) as ours:
         pids = home / "notebooks" / "pids"
-        while not (pids.exists() and pids.read_text().endswith("\n")):
+        while not (pids.exists() and pids.read_text(encoding="utf-8").endswith("\n")):
             assert ours.poll() is None
             time.sleep(0.05)
-        theirs = [psutil.Process(int(pid)) for pid in pids.read_text().split()]
+        theirs = [psutil.Process(int(pid)) for pid in pids.read_text(encoding="utf-8").split()]
         ours.send_signal(end)
         begun = time.perf_counter()
         while any(alive(process) for process in theirs):

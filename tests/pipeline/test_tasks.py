@@ -29,7 +29,7 @@ class Word:
 def write_word(run, settings, work):
     if settings.word == "bad":
         raise ValueError("not this one")
-    (work / "word.txt").write_text(settings.word)
+    (work / "word.txt").write_text(settings.word, encoding="utf-8")
 
 
 def test_a_sweep_takes_tasks(home):
@@ -40,7 +40,7 @@ def test_a_sweep_takes_tasks(home):
         sweeps.Failed, match="1 of 2 items failed.*\ntiny, seed 1, the word bad: ValueError: not this"
     ):
         sweeps.complete(tasks, jobs=1)
-    assert (tasks[0].folder() / "word.txt").read_text() == "good"
+    assert (tasks[0].folder() / "word.txt").read_text(encoding="utf-8") == "good"
     done = sweeps.complete(tasks[:1], jobs=1)
     assert (done.items, done.found) == (1, 1)
     assert tasks[0].folder() != Task("word", run, Word("other"), write_word).folder()

@@ -25,7 +25,9 @@ def test_an_item_that_kills_its_process_is_named_in_the_end(profile, tmp_path, c
             tries = workers.tries_of(place, number)
             if number == 1 and tries < workers.TRIES:
                 for under_way in {0, 1} & set(numbers):
-                    workers.ledger_of(place, under_way).write_text(str(workers.tries_of(place, under_way) + 1))
+                    workers.ledger_of(place, under_way).write_text(
+                        str(workers.tries_of(place, under_way) + 1), encoding="utf-8"
+                    )
                 raise BrokenExecutor
             if number or len(numbers) == 1:
                 yield workers.item(number, runs[number], "data", place)

@@ -15,7 +15,7 @@ GLYPHS = "data: {name: glyphs, labels: 5, train_per_label: 2, test_per_label: 2}
 
 def load(tmp_path, text: str) -> profiles.Profile:
     path = tmp_path / "mine.yaml"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     return profiles.load(path)
 
 

@@ -104,7 +104,7 @@ def test_a_key_given_twice(tmp_path):
 
 def test_a_merged_key_may_be_given_again(tmp_path):
     (tmp_path / "mine.yaml").write_text(
-        HEAD + GLYPHS + "training: &own {epochs: 3, batch: 7}\nheads: {<<: *own, epochs: 2}\n"
+        HEAD + GLYPHS + "training: &own {epochs: 3, batch: 7}\nheads: {<<: *own, epochs: 2}\n", encoding="utf-8"
     )
     heads = profiles.load(tmp_path / "mine.yaml").heads
     assert (heads.epochs, heads.batch) == (2, 7)
@@ -188,17 +188,17 @@ def test_names_that_are_fine(tmp_path, name):
 
 
 def test_a_name_from_a_file_that_is_no_name(tmp_path):
-    (tmp_path / "my pets, 2.yaml").write_text(HEAD + GLYPHS)
+    (tmp_path / "my pets, 2.yaml").write_text(HEAD + GLYPHS, encoding="utf-8")
     with pytest.raises(profiles.ProfileError, match="name: 'my pets, 2' given, .* rename the file, or give it a key"):
         profiles.load(tmp_path / "my pets, 2.yaml")
-    (tmp_path / "my pets, 2.yaml").write_text(HEAD + GLYPHS + "name: pets")
+    (tmp_path / "my pets, 2.yaml").write_text(HEAD + GLYPHS + "name: pets", encoding="utf-8")
     assert profiles.load(tmp_path / "my pets, 2.yaml").name == "pets"
 
 
 @pytest.mark.parametrize("name", ["laptop", "Laptop", "quick", "benchmarks"])
 def test_a_name_that_is_taken(tmp_path, name):
     with pytest.raises(profiles.ProfileError, match=rf"name: {name} is taken by what comes with .* rename the file"):
-        (tmp_path / f"{name}.yaml").write_text(HEAD + GLYPHS)
+        (tmp_path / f"{name}.yaml").write_text(HEAD + GLYPHS, encoding="utf-8")
         profiles.load(tmp_path / f"{name}.yaml")
     assert f"name: {name} is taken" in refused(tmp_path / "mine.yaml", HEAD + GLYPHS + f"name: {name}\n")
 
@@ -208,7 +208,7 @@ def test_a_profile_that_ships_by_its_path(tmp_path, monkeypatch):
     assert profiles.load(str(shipped)) == profiles.load("laptop")
     monkeypatch.chdir(shipped.parent)
     assert profiles.load("laptop.yaml") == profiles.load("laptop")
-    (tmp_path / "laptop.yaml").write_text(shipped.read_text())
+    (tmp_path / "laptop.yaml").write_text(shipped.read_text(encoding="utf-8"), encoding="utf-8")
     with pytest.raises(profiles.ProfileError, match="name: laptop is taken"):
         profiles.load(tmp_path / "laptop.yaml")
 

@@ -107,5 +107,5 @@ def make(home: Path) -> Path:
     write(home / "build" / "laptop" / f"{FIRST}.ipynb", *first())
     for folder in (home / "build" / "quick", home / "figures" / "laptop"):
         (folder / "explorer.html").write_text(f"<html><title>{folder.name}</title></html>", encoding="utf-8")
-    (home / "build" / "quick" / "99_half_written.ipynb").write_text('{"cells": [')
+    (home / "build" / "quick" / "99_half_written.ipynb").write_text('{"cells": [', encoding="utf-8")
     return home

@@ -38,8 +38,8 @@ def test_mathjax_may_be_missing_too(home, monkeypatch):
 
 def test_a_run_without_sphinx_succeeds_and_says_how_to_get_the_site(home, lacking, monkeypatch, capsys):
     project.write(home / "notebooks" / "01_a.ipynb", project.prose("# a"))
-    monkeypatch.setattr(notebooks, "execute", lambda *_: None)
-    monkeypatch.setattr(commands, "_complete", lambda _: None)
+    monkeypatch.setattr(notebooks, "execute_all", lambda *_: [])
+    monkeypatch.setattr(commands, "_complete", lambda *_: None)
     monkeypatch.setattr(commands, "_name_explorer", lambda _: None)
     assert run.main(["all"]) == 0
     assert "site: no site, since this Python lacks furo" in capsys.readouterr().out
@@ -47,8 +47,8 @@ def test_a_run_without_sphinx_succeeds_and_says_how_to_get_the_site(home, lackin
 
 def test_a_run_ends_with_the_site(home, monkeypatch, capsys):
     project.write(home / "notebooks" / "01_a.ipynb", project.prose("# a"))
-    monkeypatch.setattr(notebooks, "execute", lambda *_: None)
-    monkeypatch.setattr(commands, "_complete", lambda _: None)
+    monkeypatch.setattr(notebooks, "execute_all", lambda *_: [])
+    monkeypatch.setattr(commands, "_complete", lambda *_: None)
     monkeypatch.setattr(commands, "_name_explorer", lambda _: None)
     asked = []
     monkeypatch.setattr(site, "build", lambda names: asked.append(names) or home / "site" / "index.html")
@@ -68,7 +68,7 @@ def test_what_is_found_of_profiles(tmp_path):
     assert found[1].chapters[0].question == "What do $K$ labels look like, see [02](02_train.ipynb)?"
     assert [one.problem[:29] for one in found[1].chapters] == ["", "This run ended with an error,"]
     (home / "figures" / "own").mkdir()
-    (home / "figures" / "own" / "claims.csv").write_text("claim\n")
+    (home / "figures" / "own" / "claims.csv").write_text("claim\n", encoding="utf-8")
     (home / "figures" / "own" / "claims.png").write_bytes(b"")
     own = next(one for one in results.found(home, []) if one.name == "own")
     assert own.figures[0].words is None and "claims.csv" in own.figures[0].problem
@@ -108,9 +108,9 @@ def test_thousand_labels_do_not_matter(tmp_path):
 def test_a_site_is_replaced_as_a_whole(tmp_path):
     fresh, place = tmp_path / "html", tmp_path / "build" / "quick" / "site"
     fresh.mkdir()
-    (fresh / "index.html").write_text("new")
+    (fresh / "index.html").write_text("new", encoding="utf-8")
     place.mkdir(parents=True)
-    (place / "stale.html").write_text("old")
+    (place / "stale.html").write_text("old", encoding="utf-8")
     building._put(fresh, place)
     assert [path.name for path in place.iterdir()] == ["index.html"]
     assert [path.name for path in place.parent.iterdir()] == ["site"]

@@ -17,7 +17,7 @@ def places(tmp_path) -> Places:
     root = tmp_path / "root"
     (root / "docs").mkdir(parents=True)
     (root / "figures").mkdir()
-    (root / "figures" / "a.csv").write_text("a")
+    (root / "figures" / "a.csv").write_text("a", encoding="utf-8")
     pages = {"docs/method.md": "docs/method.md", "notebooks/01_a.ipynb": "profiles/quick/01_a.ipynb"}
     return Places(root, tmp_path / "sources", pages)
 
@@ -44,7 +44,7 @@ def test_links_lead_where_their_targets_are(places, text, expected):
 
 def test_files_are_taken_along(places):
     relinked("[t](../figures/a.csv)", "docs/method.md", "docs/method.md", places)
-    assert (places.sources / "figures" / "a.csv").read_text() == "a"
+    assert (places.sources / "figures" / "a.csv").read_text(encoding="utf-8") == "a"
 
 
 def test_anchors_by_hand_stay_anchors(places):

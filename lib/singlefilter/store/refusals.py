@@ -13,6 +13,7 @@ from pathlib import Path
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _NO_RIGHT = (errno.EROFS, errno.EACCES, errno.EPERM)
+_OF_DISKS = (*_NO_RIGHT, errno.EIO, errno.EFBIG)
 # How libraries say that less was written than was to be: numpy, torch twice, and Rust.
 _CUT_SHORT = re.compile(
     r"requested and \d+ written|iostream error|unexpected pos \d+ vs|PytorchStreamWriter failed"
@@ -52,7 +53,7 @@ def is_full(error: BaseException | None) -> bool:
 
 @contextmanager
 def naming(path: Path, needed: int | None = None) -> Iterator[None]:
-    """Inside, a disk without room is a `Full` that names this file, or in a folder the file written to last.
+    """Inside, what a disk refuses names this file, or in a folder the file written to last; no room is a `Full`.
 
     What is known of it already inside is said as it is there.
     """
@@ -61,9 +62,11 @@ def naming(path: Path, needed: int | None = None) -> Iterator[None]:
     except Full:
         raise
     except Exception as error:
-        if not is_full(error):
-            raise
-        raise full(_last_written(path), needed) from error
+        if is_full(error):
+            raise full(_last_written(path), needed) from error
+        if isinstance(error, OSError) and error.errno in _OF_DISKS and error.filename is None:
+            raise OSError(error.errno, error.strerror, str(_last_written(path))) from error
+        raise
 
 
 def in_words(error: Exception) -> str:

@@ -170,7 +170,7 @@ def test_the_benchmark_writes_table_chart_and_provenance(tmp_path, home, capsys)
     plan = files.read_table(tmp_path / "imagenet_plan.csv")
     assert len(plan) == 14 and (plan["pillow_per_second"] > 0).all() and (plan["load"] >= 0).all()
     assert set(plan["decoded_per_second"]) == set(plan["pillow_per_second"])
-    assert json.loads((tmp_path / "provenance.json").read_text()).keys() == {"imagenet_plan"}
+    assert json.loads((tmp_path / "provenance.json").read_text(encoding="utf-8")).keys() == {"imagenet_plan"}
     before = {path.name: path.read_bytes() for path in tmp_path.glob("*.*g")}
     assert set(before) == {"imagenet_plan.png", "imagenet_plan.svg"}
     files.redraw(tmp_path)
