@@ -83,9 +83,10 @@ def test_it_is_started_for_this_machine_alone_and_finds_the_project(project, sta
     command, environment = started[0]
     assert command[:3] == [sys.executable, "-m", "jupyterlab"]
     assert command[3:] == [
-        f"--ServerApp.root_dir={project / 'my_notebooks'}",
+        f"--ServerApp.root_dir={project}",
         "--ServerApp.ip=localhost",
         "--ServerApp.kernel_spec_manager_class=singlefilter.interpreter.Specs",
+        f"--ServerApp.preferred_dir={project / 'my_notebooks'}",
     ]
     assert environment["PYTHONPATH"].split(os.pathsep)[0] == str(ROOT / "lib")
     assert environment["SINGLEFILTER_HOME"] == str(project)
@@ -110,6 +111,14 @@ def test_nothing_is_set_twice(project, started, given):
     assert command[-len(given) - 1 :] == [*given, "--allow-root"]
     assert sum("ip" in argument.split("=")[0].split(".")[-1].strip("-").split("_") for argument in command) == 1
     assert command.count("--allow-root") == 1
+
+
+@pytest.mark.parametrize("given", ["--notebook-dir=/elsewhere", "--ServerApp.root_dir=/elsewhere"])
+def test_elsewhere_it_does_not_open_with_the_copies(project, started, given):
+    """JupyterLab refuses to open with a folder that is not in its own."""
+    lab("--", given)
+    command, _ = started[0]
+    assert not [argument for argument in command if str(project) in argument]
 
 
 def test_git_ignores_the_copies():

@@ -235,12 +235,14 @@ def lab(options: argparse.Namespace) -> NoReturn:
 def _settings(folder: Path, given: list[str]) -> list[str]:
     """How JupyterLab is to run: those of ours that are not among the ones given, since it takes none twice."""
     ours = {
-        "--ServerApp.root_dir": str(folder),
+        "--ServerApp.root_dir": str(folder.parent),  # where the links of notebooks lead: pages, solutions
         "--ServerApp.ip": "localhost",
         "--ServerApp.kernel_spec_manager_class": "singlefilter.interpreter.Specs",  # `python3` is this one
     }
     short = {"--ServerApp.root_dir": "--notebook-dir", "--ServerApp.ip": "--ip"}
     named = {argument.split("=")[0] for argument in given}
+    if not named & {"--ServerApp.root_dir", "--notebook-dir", "--ServerApp.preferred_dir"}:
+        ours["--ServerApp.preferred_dir"] = str(folder)  # what it opens with
     settings = [f"{name}={value}" for name, value in ours.items() if not named & {name, short.get(name)}]
     root = hasattr(os, "geteuid") and os.geteuid() == 0  # whom JupyterLab refuses unless it is told
     return settings + (["--allow-root"] if root and "--allow-root" not in named else [])

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import singlefilter
+from singlefilter import notebooks
 
 # Neither news nor updates are asked for: they would be asked of another server, and lie over the page.
 QUIET = {"fetchNews": "false", "checkForUpdates": False}
@@ -41,7 +42,7 @@ def server(home: Path) -> Iterator[str]:
     try:
         address = f"http://localhost:{port}"
         _wait(process, f"{address}/api/status?token={token}", home / "lab.log")
-        yield f"{address}/lab/tree/{{}}?token={token}"
+        yield f"{address}/lab/tree/{notebooks.COPIES}/{{}}?token={token}"
     finally:
         process.terminate()
         try:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import types
 
 import numpy as np
 import pandas as pd
@@ -208,6 +209,15 @@ def test_curves_and_claims(tiny):
     assert {"claim", "statistic", "value", "low", "high", "n", "verdict"} <= set(claims.columns)
     assert set(claims["verdict"]) <= {"supported", "not supported", "undecided"}
     assert claims["n"].tolist()[:3] == [50, *(2 * [sum(point.cut.filters for point in stages.flat_points(tiny))])]
+
+
+@pytest.mark.parametrize("right, expected", [(10, True), (14, True), (30, False)])
+def test_a_network_is_at_chance_where_its_interval_reaches_it(tiny, monkeypatch, right, expected):
+    """Of 50 test images of five labels 10 are right by chance; Wilson's interval of 14 begins at 17.5 %."""
+    last = stages.flat_points(tiny)[-1].name
+    measured = types.SimpleNamespace(correct={last: torch.arange(50) < right})
+    monkeypatch.setattr(stages, "measurement", lambda run, split: measured)
+    assert tables.at_chance(tiny) is expected
 
 
 def test_samples_say_how_to_get_what_is_missing(tiny):

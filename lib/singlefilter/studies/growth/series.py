@@ -16,7 +16,7 @@ from singlefilter import data, profiles
 from singlefilter.method import statistics
 from singlefilter.pipeline import stages, sweeps
 from singlefilter.pipeline.restricted import restricted_accuracy
-from singlefilter.studies.layers import counting
+from singlefilter.studies.layers import counting, tables
 
 log = logging.getLogger(__name__)
 
@@ -119,13 +119,7 @@ def observations(items: Sequence[Item]) -> pd.DataFrame:
 def at_chance(items: Sequence[Item]) -> list[str]:
     """Names of the networks whose last flat head answers no better than chance: the 95 % interval of its accuracy on
     test images reaches down to 1/K.  What is measured of them says nothing about learning."""
-    found = []
-    for run, labels in dict.fromkeys((item.run, item.labels) for item in items):
-        right = stages.measurement(run, "test").correct[stages.flat_points(run)[-1].name]
-        _, low, _ = statistics.proportion_interval(int(right.sum()), len(right))
-        if low <= 1 / labels:
-            found.append(run.profile.name)
-    return found
+    return [run.profile.name for run in dict.fromkeys(item.run for item in items) if tables.at_chance(run)]
 
 
 def restricted(items: Sequence[Item]) -> pd.DataFrame:

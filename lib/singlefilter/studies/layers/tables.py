@@ -64,6 +64,14 @@ def accuracy_by_layer(run: stages.Run) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def at_chance(run: stages.Run) -> bool:
+    """Whether the last flat head of a run answers no better than chance: the 95 % interval of its accuracy on test
+    images reaches down to 1/K.  What is measured of such a network says nothing about learning."""
+    right = stages.measurement(run, "test").correct[stages.flat_points(run)[-1].name]
+    _, low, _ = statistics.proportion_interval(int(right.sum()), len(right))
+    return bool(low <= 1 / len(stages.splits(run)["test"].names))
+
+
 def statistics_by_layer(run: stages.Run) -> pd.DataFrame:
     """N_c, C_s, n, S, X, SNR and d' of every layer on every measured split, each with its interval."""
     rows = []
