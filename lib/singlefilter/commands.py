@@ -160,7 +160,7 @@ def sweep(options: argparse.Namespace) -> int:
 def _complete(runs: list[stages.Run], jobs: int | None = None, scheduler: str | None = None) -> None:
     """Train every network that the notebooks of some profiles need, and then, if all are there, retrain what is
     pruned of them."""
-    for items_of in (registry.networks, registry.tasks):  # what is pruned has to be trained
+    for items_of in (registry.trained, registry.tasks):  # what is pruned has to be trained
         items = dict.fromkeys(item for run in runs for item in items_of(run))
         if items:
             print(sweeps.complete(list(items), jobs, scheduler=scheduler), flush=True)

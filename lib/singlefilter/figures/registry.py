@@ -51,19 +51,27 @@ def figure(name: str) -> Declaration:
 
 
 def networks(run: stages.Run) -> list[stages.Run]:
-    """Every network that the notebooks of a profile need: its own, its controls, the choice of
-    a recipe, its transformer, and those of its series."""
+    """Every network that the notebooks of a profile need, with each set of heads that they need on it."""
+    return [*trained(run), *_inside(run)]
+
+
+def trained(run: stages.Run) -> list[stages.Run]:
+    """Every network that has to be trained for the notebooks of a profile: its own, its controls, the choice of a
+    recipe, its transformer, and those of its series."""
     seeds = [controls.with_seed(run, seed) for seed in run.profile.controls.seeds]
     untrained = [chance.untrained(run)] if run.profile.controls.untrained else []
     items = series.by_labels(run) if run.profile.by_labels else []
     items += series.by_width(run) if run.profile.by_width else []
-    inside = [other] if (other := geometry.unpooled(run)) is not None else []
     pruned = study.seeded(run) if run.profile.afcc else []
     beside = [*choice.networks(run), *transformer.networks(run)]
-    return [run, *seeds, *untrained, *inside, *beside, *pruned, *(item.run for item in items)]
+    return [run, *seeds, *untrained, *beside, *pruned, *(item.run for item in items)]
 
 
-def tasks(run: stages.Run) -> list[Task]:
-    """Everything else that the notebooks of a profile need, on top of its networks: what is pruned and retrained, and
-    heads on a frozen network, and what its own classifier answers."""
-    return [*pruning.tasks(run), *frozen.tasks(run), *own.tasks(run)]
+def tasks(run: stages.Run) -> list[stages.Run | Task]:
+    """Everything else that the notebooks of a profile need, on top of networks that are trained: other heads on them,
+    what is pruned and retrained, heads on a frozen network, and what its own classifier answers."""
+    return [*_inside(run), *pruning.tasks(run), *frozen.tasks(run), *own.tasks(run)]
+
+
+def _inside(run: stages.Run) -> list[stages.Run]:
+    return [other] if (other := geometry.unpooled(run)) is not None else []
