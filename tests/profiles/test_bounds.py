@@ -136,7 +136,7 @@ KEYS = {
     "paper": "a3b7d1387221",
     "paper-efficientnet": "3498ee7def9a",
     "paper-imagenet": "b3d2fdc57b0c",
-    "quick": "8969be455640",
+    "quick": "ad66c2446677",
 }
 
 
