@@ -238,7 +238,7 @@ def test_samples_show_a_data_set_of_ones_own_too(tiny, tmp_path):
     assert set(table[table["panel"] == "D"]["label"]) == {"ant", "bee", "cat"}
 
 
-@pytest.mark.parametrize("name", registry.FIGURES)
+@pytest.mark.parametrize("name", [name for name, one in registry.FIGURES.items() if "ready" not in one.groups])
 def test_every_table_is_published_and_drawn_again(tiny, name):
     table = registry.FIGURES[name].table(tiny)
     figures.show(tiny, name, table)
