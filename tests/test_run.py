@@ -269,3 +269,12 @@ def test_every_shipped_profile_fits_its_network():
         cuts = {"vgg": 13, "efficientnet_b0": 9, "efficientnet_lite0": 9, "cct": network.depth}[network.name]
         assert len(stages.points(run)) == cuts * len(run.profile.heads.kinds)
     assert set(registry.FIGURES) >= {"accuracy_by_layer", "statistics_by_layer", "claims"}
+
+
+def test_what_needs_no_network_runs_before_networks_are_trained(home, command, monkeypatch, without_work):
+    for name, about in (("00_by_hand", {"runs": "first"}), ("02_train", {}), ("10_claims", {"runs": "last"})):
+        write(home, name, **about)
+    monkeypatch.setattr(commands, "_complete", lambda *_: without_work.append("networks"))
+    monkeypatch.setattr(commands, "_name_explorer", lambda _: None)
+    assert command("all", "--jobs", "1")[0] == 0
+    assert without_work == ["00_by_hand", "networks", "02_train", "10_claims"]

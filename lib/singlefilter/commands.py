@@ -37,15 +37,17 @@ def everything(options: argparse.Namespace) -> int:
     if options.fresh:
         _forget(run)
     problems: list[str] = []
-    if options.only is None:  # side by side, which is faster than each when its notebook comes to it
-        problems += _networks(run, jobs)
     asked = notebooks.Asked(options.profile, profile.name, options.data_dir, profile.limits)
-    chosen = [path for path in chosen if _is_for(path, profile)]
-    whole = options.only is None
-    current = notebooks.current(chosen, asked) if whole and not options.fresh else []
-    for path in current:
-        print(f"{path.stem} ... up to date")
-    outcomes = notebooks.execute_all([path for path in chosen if path not in current], asked, jobs)
+    chosen, whole = [path for path in chosen if _is_for(path, profile)], options.only is None
+    again = options.fresh or not whole  # whatever is there already
+    outcomes, current = [], []
+    if whole:  # something to look at, while networks are trained side by side
+        first = [path for path in chosen if notebooks.runs(path) == "first"]
+        outcomes, current = notebooks.execute_changed(first, asked, jobs, again)
+        problems += _networks(run, jobs)
+        chosen = [path for path in chosen if path not in first]
+    others = notebooks.execute_changed(chosen, asked, jobs, again)
+    outcomes, current = outcomes + others[0], current + others[1]
     failed = [outcome for outcome in outcomes if outcome.problem]
     _name_figures(profile.name)
     if whole:
@@ -53,9 +55,9 @@ def everything(options: argparse.Namespace) -> int:
         notebooks.keep([*current, *(outcome.notebook for outcome in outcomes if not outcome.problem)], asked)
     problems += _tried(lambda: _name_site(profile.name))
     if failed:
-        others = ", the others ran to their end" if len(failed) < len(outcomes) else ""
+        the_others = ", the others ran to their end" if len(failed) < len(outcomes) else ""
         named = [outcome.problem for outcome in failed]
-        problems.insert(0, "\n".join([f"{len(failed)} of {len(outcomes)} notebooks failed{others}:", *named]))
+        problems.insert(0, "\n".join([f"{len(failed)} of {len(outcomes)} notebooks failed{the_others}:", *named]))
     if problems:
         raise notebooks.Failed("\n".join(problems))
     return 0

@@ -5,8 +5,8 @@ their cells run, which end with the one that started them; `outputs` keeps what 
 `current` tells which need not be run again.
 """
 
-from singlefilter.notebooks.current import current, keep
-from singlefilter.notebooks.originals import COPIES, Failed, about, copies, found_in, number, numbered, read
+from singlefilter.notebooks.current import current, execute_changed, keep
+from singlefilter.notebooks.originals import COPIES, Failed, about, copies, found_in, number, numbered, read, runs
 from singlefilter.notebooks.running import Asked, Outcome, execute, execute_all
 
 __all__ = [
@@ -19,9 +19,11 @@ __all__ = [
     "current",
     "execute",
     "execute_all",
+    "execute_changed",
     "found_in",
     "keep",
     "number",
     "numbered",
     "read",
+    "runs",
 ]

@@ -8,10 +8,21 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from singlefilter import profiles, provenance, store, surroundings
-from singlefilter.notebooks.originals import Failed, about
-from singlefilter.notebooks.running import Asked
+from singlefilter.notebooks.originals import runs
+from singlefilter.notebooks.running import Asked, Outcome, execute_all
 
 _NOTE = ".made-of.json"  # beside the executed notebooks of a profile
+
+
+def execute_changed(
+    notebooks: Sequence[Path], asked: Asked, jobs: int | None = None, again: bool = False
+) -> tuple[list[Outcome], list[Path]]:
+    """Run notebooks that have to be run, all of them if `again`: what came of these, and those that were current,
+    each of which is said to be up to date."""
+    there = [] if again else current(notebooks, asked)
+    for path in there:
+        print(f"{path.stem} ... up to date", flush=True)
+    return execute_all([path for path in notebooks if path not in there], asked, jobs), there
 
 
 def current(notebooks: Sequence[Path], asked: Asked) -> list[Path]:
@@ -27,7 +38,7 @@ def current(notebooks: Sequence[Path], asked: Asked) -> list[Path]:
         return []
     if noted.pop("", None) != _around(asked):
         return []
-    return [path for path in notebooks if not _gathers(path) and noted.get(path.name) == _of(path, asked)]
+    return [path for path in notebooks if runs(path) != "last" and noted.get(path.name) == _of(path, asked)]
 
 
 def keep(notebooks: Iterable[Path], asked: Asked) -> None:
@@ -40,13 +51,6 @@ def keep(notebooks: Iterable[Path], asked: Asked) -> None:
 
 def _folder(asked: Asked) -> Path:
     return store.project_root() / "build" / asked.name
-
-
-def _gathers(path: Path) -> bool:
-    try:
-        return about(path).get("runs") == "last"
-    except Failed:  # said when it is run
-        return True
 
 
 def _of(path: Path, asked: Asked) -> str:

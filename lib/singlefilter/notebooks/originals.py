@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
@@ -68,11 +69,20 @@ def read(path: Path) -> Any:
 
 def about(path: Path) -> dict:
     """What the metadata of a notebook say of it: `group` of a profile that it is about, where it is about one, and
-    `runs`: `alone` where it wants the machine for itself, `last` where it gathers what others came to.
+    `runs`: `first` where it needs no network, `alone` where it wants the machine for itself, `last` where it gathers
+    what others came to.
 
     Raises `Failed` as `read` does.
     """
     return dict(read(path).metadata.get("singlefilter", {}))
+
+
+def runs(path: Path) -> str:
+    """When a notebook has its turn, as `about` says; "" where it does not, or cannot be read."""
+    with contextlib.suppress(Failed):  # said when it is run
+        when = about(path).get("runs", "")
+        return when if when in ("first", "alone", "last") else ""
+    return ""
 
 
 def _content(path: Path) -> Any:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from singlefilter import profiles, progress, store
-from singlefilter.notebooks.originals import Failed, about, read
+from singlefilter.notebooks.originals import Failed, read, runs
 
 if TYPE_CHECKING:
     from singlefilter.notebooks.kernels import Kernel
@@ -144,7 +144,7 @@ def execute_all(notebooks: Sequence[Path], asked: Asked, jobs: int | None = None
     jobs = max(1, min(jobs or at_a_time(), len(notebooks)))
     turns: dict[str, list[Path]] = {"": [], "alone": [], "last": []}
     for path in notebooks:
-        turns[_when(path)].append(path)
+        turns[runs(path).replace("first", "")].append(path)
     outcomes: dict[Path, Outcome] = {}
     with interpreter.own_environment():
         for when, paths in turns.items():
@@ -187,14 +187,6 @@ def _outcome(notebook: Path, asked: Asked, under: Under) -> Outcome:
     except Exception as error:  # whatever papermill or nbconvert makes of it, it is no reason to lose the others
         problem = f"{notebook.name}: {type(error).__name__}: {_short(str(error))}"
     return Outcome(notebook, time.perf_counter() - start, problem)
-
-
-def _when(path: Path) -> str:
-    """When a notebook has its turn; one that cannot be read says so when it has it."""
-    with contextlib.suppress(Failed):
-        when = about(path).get("runs", "")
-        return when if when in ("alone", "last") else ""
-    return ""
 
 
 def _sharing(asked: Asked, jobs: int) -> Asked:
