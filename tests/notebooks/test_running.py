@@ -159,23 +159,32 @@ with open("pids", "w") as file:
 while True:
     pass
 """
-PROGRAM = "from singlefilter import notebooks as n; n.execute_all(n.numbered(), n.Asked('quick', 'mine'), 1)"
+# Who is started in the background by a shell is deaf to SIGINT, and so is what it starts.
+PROGRAM = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from singlefilter import notebooks
+notebooks.execute_all(notebooks.numbered(), notebooks.Asked("quick", "mine"), 1)
+"""
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
 def test_kernels_and_what_they_start_end_with_us(home, end):
     write(home, "01_endless", ENDLESS)
     with subprocess.Popen([sys.executable, "-c", PROGRAM], env=os.environ | {"PYTHONPATH": path()}) as ours:
-        pids = home / "notebooks" / "pids"
-        while not (pids.exists() and pids.read_text(encoding="utf-8").endswith("\n")):
-            assert ours.poll() is None
-            time.sleep(0.05)
-        theirs = [psutil.Process(int(pid)) for pid in pids.read_text(encoding="utf-8").split()]
-        ours.send_signal(end)
-        begun = time.perf_counter()
-        while any(alive(process) for process in theirs):
-            assert time.perf_counter() - begun < 20
-            time.sleep(0.05)
+        try:
+            pids = home / "notebooks" / "pids"
+            while not (pids.exists() and pids.read_text(encoding="utf-8").endswith("\n")):
+                assert ours.poll() is None
+                time.sleep(0.05)
+            theirs = [psutil.Process(int(pid)) for pid in pids.read_text(encoding="utf-8").split()]
+            ours.send_signal(end)
+            begun = time.perf_counter()
+            while any(alive(process) for process in theirs):
+                assert time.perf_counter() - begun < 20
+                time.sleep(0.05)
+        finally:
+            ours.kill()  # else a failure would wait for it for ever
 
 
 def path() -> str:
