@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import forget_caches
 
 from singlefilter import profiles, store
-from singlefilter.figures.registry import networks
+from singlefilter.figures.registry import trained
 from singlefilter.networks import checkpoints, epochs
 from singlefilter.pipeline import stages, sweeps
 from singlefilter.pipeline.tasks import Task
@@ -104,7 +104,7 @@ def test_a_failure_is_said_beside_what_is_paused(profile):
 def test_minutes_of_a_sweep(home, tiny_home, capsys, monkeypatch):
     monkeypatch.setattr(stages, "complete", lambda *_: pytest.fail("an item began when time was up"))
     assert main(["sweep", str(tiny_home / "tiny.yaml"), "--minutes", "1e-9", "--jobs", "1"]) == 75
-    items = len(set(networks(stages.of(str(tiny_home / "tiny.yaml")))))
+    items = len(set(trained(stages.of(str(tiny_home / "tiny.yaml")))))
     said = f"sweep paused: 0 of {items} items are done; the same command goes on from here"
     assert capsys.readouterr().out.splitlines()[-1] == said
 
