@@ -38,7 +38,7 @@ def test_mathjax_may_be_missing_too(home, monkeypatch):
 
 def test_a_run_without_sphinx_succeeds_and_says_how_to_get_the_site(home, lacking, monkeypatch, capsys):
     project.write(home / "notebooks" / "01_a.ipynb", project.prose("# a"))
-    monkeypatch.setattr(notebooks, "execute_all", lambda *_: [])
+    monkeypatch.setattr(notebooks, "execute_changed", lambda *_: ([], []))
     monkeypatch.setattr(commands, "_complete", lambda *_: None)
     monkeypatch.setattr(commands, "_name_explorer", lambda _: None)
     assert run.main(["all"]) == 0
@@ -47,7 +47,7 @@ def test_a_run_without_sphinx_succeeds_and_says_how_to_get_the_site(home, lackin
 
 def test_a_run_ends_with_the_site(home, monkeypatch, capsys):
     project.write(home / "notebooks" / "01_a.ipynb", project.prose("# a"))
-    monkeypatch.setattr(notebooks, "execute_all", lambda *_: [])
+    monkeypatch.setattr(notebooks, "execute_changed", lambda *_: ([], []))
     monkeypatch.setattr(commands, "_complete", lambda *_: None)
     monkeypatch.setattr(commands, "_name_explorer", lambda _: None)
     asked = []
